@@ -1,0 +1,54 @@
+# make build    the program and all its names in bin/
+# make demo     sets everything up and shows the main job on real data
+# make test     sets everything up and passes the tests
+# make bench    prints figures; nothing passes or fails
+# make lint     the formatter's rules, and the manual pages
+# make install  what is in bin/, manual pages, completions and a systemd unit, into PREFIX; make uninstall takes it away
+# make deb      a Debian package of the same
+
+export SWIFT ?= swift
+RELEASE = -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
+PROGRAMS = $$($(SWIFT) build $(RELEASE) --show-bin-path)
+NAMES = famfs mkfs.famfs famfs_fused mount.famfs pcq
+BIN ?= bin
+export PREFIX ?= /usr/local
+export DESTDIR ?=
+
+.PHONY: build demo test bench lint install uninstall deb setup clean
+
+build: setup
+	$(SWIFT) build $(RELEASE) --product weft
+	@mkdir -p bin
+	@install -m 755 "$(PROGRAMS)/weft" bin/weft
+	@for name in $(NAMES); do ln -sf weft bin/$$name; done
+
+demo: build
+	@$(SWIFT) build $(RELEASE) --product bench-sums
+	@scripts/demo bin "$(PROGRAMS)"
+
+test: build
+	@scripts/test bin
+
+bench: build
+	$(SWIFT) build $(RELEASE) --product bench-replay
+	@scripts/bench bin "$(PROGRAMS)"
+
+lint:
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
+	@if command -v mandoc > /dev/null; then mandoc -Tlint -W warning docs/man/*; \
+	else echo "lint: there is no mandoc, so the manual pages are not checked"; fi
+
+install:
+	@scripts/install "$(BIN)"
+
+uninstall:
+	@scripts/install --remove
+
+deb: build
+	@scripts/deb "$(BIN)" .
+
+setup:
+	@scripts/setup
+
+clean:
+	rm -rf .build bin

@@ -1,0 +1,104 @@
+import Famfs
+import FamfsMount
+import Glibc
+import Memory
+import Platform
+
+/// famfs devadd
+enum AddDeviceCommand: Verb {
+  static let name = "devadd"
+  static let synopsis = "[options] TARGET DEVICE"
+  static let about = """
+    Add a device to a volume, whose room then belongs to it. Nothing ever takes it away again.
+
+    TARGET is any path in a mounted famfs, or the volume's first device when it is not mounted. Other hosts find the
+    device by its UUID, among their dax and pmem devices. A plain file they cannot find: there run this on the mount,
+    which takes a device that the volume has into use and changes nothing, or mount with --device.
+    """
+  static let options = [
+    Option("f", "force", nil, "take it even when it holds a file system, famfs or other, which is destroyed"),
+    Option("s", "size", "SIZE", "make DEVICE, a plain file of this size, for trying things out"),
+    .device,
+    Option("v", "verbose", nil, "print a line about what was done"),
+  ]
+  static let examples = ["famfs devadd /mnt/fam /dev/dax1.0", "famfs devadd --size 1G /mnt/fam /dev/shm/more"]
+
+  static func run(_ arguments: Arguments) throws -> Int32 {
+    guard arguments.operands.count == 2 else {
+      throw UsageError("name a mounted path or a device, and a device to add")
+    }
+    let (target, path) = (arguments.operands[0], canonicalPath(arguments.operands[1]))
+    let made = try arguments.size("size").map { try SimulatedDevice(path, size: $0) }
+    let index: UInt64
+    do { index = try add(path, to: target, arguments) } catch {
+      made?.remove()
+      throw error
+    }
+    if arguments.has("verbose") { printLine("\(command): \(path) is device \(index)") }
+    return 0
+  }
+
+  private static func add(_ path: String, to target: String, _ arguments: Arguments) throws -> UInt64 {
+    let force = arguments.has("force")
+    let status = try? FileStatus(path: target)
+    if let mount = MountedVolume.of(device: target).first, status?.kind != .directory {
+      throw FamfsError.other("\(target) is mounted at \(mount.mountPoint); name that path")
+    }
+    if let mount = (try? VolumePath(target))?.mount {
+      guard case .added(let index) = try ControlClient(to: mount).ask(.addDevice(path, force: force)) else {
+        throw ControlClient.nonsense
+      }
+      return index
+    }
+    guard let status, status.kind != .directory else { throw FamfsError.other("\(target) is in no mounted famfs") }
+    let device = try MappedDevice(path: target, writable: true)
+    do { try MountLock.take(MountLock.mounted, of: device, exclusive: true) } catch {
+      throw FamfsError.other("\(target) is in use by a mount or a command; wait until it ends")
+    }
+    let search = DeviceSearch(named: arguments.all("device"), writable: true)
+    let volume = try Volume(on: device, host: try HostIdentity.systemUUID(), finding: search.find)
+    return try NewDevice.add(
+      try MappedDevice(path: path, writable: true, unmounted: true), to: volume, force: force)
+  }
+}
+
+extension Option {
+  /// Where a volume's further devices may be: given once for each.
+  static let device = Option(
+    nil, "device", "PATH", "where a further device of the volume is, if it is a plain file; may be repeated")
+}
+
+/// A plain file that stands for a device.
+struct SimulatedDevice {
+  /// Whether this made it; false when a file of just this size was there.
+  let isNew: Bool
+  private let path: String
+
+  /// Makes one, unless it is there.
+  init(_ path: String, size: UInt64) throws {
+    self.path = path
+    if isDamaged(path) { throw FamfsError.other("\(path): the path is not UTF-8, so it cannot be made; rename it") }
+    do {
+      let file = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o600)
+      do { try file.truncate(to: size) } catch {
+        unlink(path)
+        throw FamfsError.other("\(path) cannot have \(size) bytes: \(error)")
+      }
+      isNew = true
+    } catch let error as Errno {
+      guard error == .exists else { throw FamfsError.other("\(path) cannot be made: \(error); name another file") }
+      let status: FileStatus
+      do { status = try FileStatus(path: path) } catch {
+        throw FamfsError.other("\(path) cannot be made: \(error); name another file")
+      }
+      guard status.kind == .regular, status.size == size else {
+        throw FamfsError.other(
+          "\(path) is there with \(status.size) bytes; leave --size out to use it as it is, or remove it first")
+      }
+      isNew = false
+    }
+  }
+
+  /// Takes it away again, if this made it.
+  func remove() { if isNew { unlink(path) } }
+}

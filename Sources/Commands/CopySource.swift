@@ -1,0 +1,198 @@
+import CLinux
+import Famfs
+import Glibc
+import Memory
+import Platform
+
+/// Where the bytes of one copied file come from: a plain file, whose holes are not read, or a stream of which just as
+/// many bytes must come as were promised.
+final class CopySource {
+  private let file: FileDescriptor
+  private let name: String
+  private let size: UInt64
+  private let isStream: Bool
+
+  /// The names of this process's standard input.
+  static func isStandardInput(_ name: String) -> Bool { name == "-" || name == "/dev/stdin" }
+
+  /// Opens a plain file that has to have at least `size` bytes when all is read.
+  init(plain path: String, size: UInt64) throws(FamfsError) {
+    do throws(Errno) {
+      // Without waiting: what was a file when the copy was planned may be a fifo by now.
+      file = try FileDescriptor(opening: path, [.readOnly, .nonBlocking])
+      guard try file.status().kind == .regular else { throw Errno.invalidArgument }
+    } catch {
+      throw .other("\(path) cannot be read: \(error)")
+    }
+    (name, self.size, isStream) = (path, size, false)
+  }
+
+  /// Opens anything that can be read from its start, or the standard input, for exactly `size` bytes.
+  init(stream path: String, size: UInt64) throws(FamfsError) {
+    do throws(Errno) {
+      file =
+        CopySource.isStandardInput(path)
+        ? FileDescriptor(owning: try retrying { weft_duplicate(STDIN_FILENO) })
+        : try FileDescriptor(opening: path, .readOnly)
+      if try file.status().kind == .directory { throw Errno.isDirectory }
+    } catch {
+      throw .other("\(path == "-" ? "the standard input" : path) cannot be read: \(error)")
+    }
+    name = path == "-" ? "the standard input" : path
+    (self.size, isStream) = (size, true)
+  }
+
+  /// A run of a file's bytes, and what is to become of it.
+  enum Piece {
+    /// Bytes in memory.
+    case bytes(UnsafeRawBufferPointer)
+    /// So many bytes of the open file, from this offset on.
+    case file(UInt64, count: UInt64)
+    /// So many zeros.
+    case hole(count: UInt64)
+
+    var count: UInt64 {
+      switch self {
+      case .bytes(let bytes): UInt64(bytes.count)
+      case .file(_, let count), .hole(let count): count
+      }
+    }
+  }
+
+  /// Below this size holes are not looked for: they would save less than the looking costs.
+  private static let sparse: UInt64 = 64 << 10
+  /// Bytes that are read at once.
+  private static let most: UInt64 = 1 << 20
+  /// Bytes that the kernel copies, and that are zeroed, between two steps of the progress.
+  private static let stride: UInt64 = 32 << 20
+
+  /// Copies one range of the file to the device.
+  func copy(_ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, progress: (UInt64) -> Void) throws {
+    try forEachPiece(fileOffset, range.length, inMemory: false) { piece, place in
+      switch piece {
+      case .bytes(let bytes): try device.write(at: range.offset + place, from: bytes)
+      case .hole(let count): try device.zero(at: range.offset + place, count: count)
+      case .file(let offset, let count):
+        let copied: UInt64
+        do { copied = try device.copy(from: file, at: offset, to: range.offset + place, count: count) } catch {
+          throw FamfsError.other("\(name) could not be copied into the device: \(error)")
+        }
+        if copied < count { throw becameShorter }
+      }
+      progress(piece.count)
+    }
+  }
+
+  /// Compares one range with what the device holds, page by page, and copies the pages that differ.
+  /// - Returns: how many pages there were, and how many differed.
+  func copyDifferences(
+    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, progress: (UInt64) -> Void
+  ) throws -> (pages: UInt64, different: UInt64) {
+    var result: (pages: UInt64, different: UInt64) = (0, 0)
+    let there = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: Int(min(range.length, CopySource.most)), alignment: 4096)
+    let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: there.count, alignment: 4096)
+    defer {
+      there.deallocate()
+      zeros.deallocate()
+    }
+    zeros.initializeMemory(as: UInt8.self, repeating: 0)
+    try forEachPiece(fileOffset, range.length, inMemory: true) { piece, place in
+      var wanted = UnsafeRawBufferPointer(rebasing: zeros[..<Int(min(piece.count, UInt64(zeros.count)))])
+      if case .bytes(let bytes) = piece { wanted = bytes }
+      let start = range.offset + place
+      // Another host may have written what this one has cached.
+      try device.invalidate(at: start, count: piece.count)
+      try device.read(at: start, into: UnsafeMutableRawBufferPointer(rebasing: there[..<wanted.count]))
+      for page in Swift.stride(from: 0, to: wanted.count, by: 4096) {
+        let new = UnsafeRawBufferPointer(rebasing: wanted[page..<min(page + 4096, wanted.count)])
+        result.pages += 1
+        let old = UnsafeRawBufferPointer(rebasing: there[page..<page + new.count])
+        guard let old = old.baseAddress, let bytes = new.baseAddress, memcmp(old, bytes, new.count) != 0 else {
+          continue
+        }
+        result.different += 1
+        try device.write(at: start + UInt64(page), from: new)
+      }
+      progress(piece.count)
+    }
+    return result
+  }
+
+  /// Checks that it was as long as it should be, once everything is copied.
+  func finish() throws {
+    guard isStream else {
+      if try file.status().size < size { throw becameShorter }
+      return
+    }
+    var byte: UInt8 = 0
+    let more = withUnsafeMutableBytes(of: &byte) { byte in
+      Result { () throws(Errno) in try file.read(into: byte) }
+    }
+    if try more.get() > 0 { throw FamfsError.other("\(name) has more than the \(size) bytes that --size says") }
+  }
+
+  private var becameShorter: FamfsError {
+    .other("\(name) became shorter while it was copied; try again")
+  }
+
+  /// Hands on the pieces of a range and where in it they begin; when `inMemory`, as bytes or holes of at most `most`,
+  /// which begin at a multiple of 4096 of the range.
+  private func forEachPiece(
+    _ fileOffset: UInt64, _ length: UInt64, inMemory: Bool, _ body: (Piece, UInt64) throws -> Void
+  ) throws {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: inMemory || isStream ? Int(min(length, CopySource.most)) : 0, alignment: 4096)
+    defer { buffer.deallocate() }
+    var done: UInt64 = 0
+    while done < length {
+      var run = (isHole: false, end: fileOffset + length)
+      if !isStream && size >= CopySource.sparse { run = try file.run(at: fileOffset + done, before: run.end) }
+      var end = run.end - fileOffset
+      if inMemory && end < length {
+        // Whole pages for who compares, also where a run ends within one: such a page is read.
+        end &= ~4095
+        if !run.isHole || end <= done {
+          (run.isHole, end) = (false, min(length, (run.end - fileOffset + 4095) & ~4095))
+        }
+      }
+      while done < end {
+        let piece: Piece
+        if isStream || inMemory {
+          let count = min(end - done, UInt64(buffer.count))
+          piece = run.isHole ? .hole(count: count) : .bytes(try read(buffer, fileOffset + done, count))
+        } else {
+          let count = min(end - done, CopySource.stride)
+          piece = run.isHole ? .hole(count: count) : .file(fileOffset + done, count: count)
+        }
+        try body(piece, done)
+        done += piece.count
+      }
+    }
+  }
+
+  private func read(
+    _ buffer: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ count: UInt64
+  ) throws -> UnsafeRawBufferPointer {
+    let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(count)])
+    var done = 0
+    do throws(Errno) {
+      if isStream {
+        while done < part.count {
+          let got = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: part[done...]))
+          if got == 0 { break }
+          done += got
+        }
+      } else {
+        done = try file.read(at: offset, into: part)
+      }
+    } catch {
+      throw FamfsError.other("\(name) cannot be read: \(error)")
+    }
+    guard done == part.count else {
+      if !isStream { throw becameShorter }
+      throw FamfsError.other("\(name) ended after \(offset + UInt64(done)) bytes, and --size says \(size)")
+    }
+    return UnsafeRawBufferPointer(part)
+  }
+}

@@ -1,0 +1,98 @@
+import Famfs
+import Platform
+
+/// A value to be printed for programs (RFC 8259). Numbers are whole; members stand in the order in which they are
+/// given. Indirect because Swift 6.3 otherwise finds a circular reference when it builds only some files again.
+indirect enum JSON {
+  case null
+  case bool(Bool)
+  case number(UInt64)
+  case text(String)
+  case list([JSON])
+  case object([(key: String, value: JSON)])
+
+  /// A number, or null.
+  init(_ number: UInt64?) { self = number.map { .number($0) } ?? .null }
+
+  /// A text, or null.
+  init(_ text: String?) { self = text.map { .text($0) } ?? .null }
+
+  /// An identifier, as its text.
+  init(_ uuid: UUID) { self = .text("\(uuid)") }
+
+  /// On one line, in plain printable characters and those beyond ASCII.
+  var line: String {
+    var text = ""
+    write(to: &text)
+    return text
+  }
+
+  /// Writes it on standard output, on a line of its own.
+  func print() { printOut(line + "\n") }
+
+  private func write(to text: inout String) {
+    switch self {
+    case .null: text += "null"
+    case .bool(let value): text += value ? "true" : "false"
+    case .number(let value): text += "\(value)"
+    case .text(let value): JSON.quote(value, to: &text)
+    case .list(let values): JSON.join(values, "[", "]", to: &text) { $0.write(to: &$1) }
+    case .object(let members):
+      JSON.join(members, "{", "}", to: &text) { member, text in
+        JSON.quote(member.key, to: &text)
+        text += ":"
+        member.value.write(to: &text)
+      }
+    }
+  }
+
+  private static func join<Item>(
+    _ items: [Item], _ first: String, _ last: String, to text: inout String, _ write: (Item, inout String) -> Void
+  ) {
+    text += first
+    for (place, item) in items.enumerated() {
+      if place > 0 { text += "," }
+      write(item, &text)
+    }
+    text += last
+  }
+
+  /// The format asks for an escape of controls below 32, quote and backslash. Those from 127 to 159 are escaped too,
+  /// for a terminal obeys them.
+  private static func quote(_ value: String, to text: inout String) {
+    text += "\""
+    for scalar in value.unicodeScalars {
+      switch scalar {
+      case "\"": text += "\\\""
+      case "\\": text += "\\\\"
+      case "\n": text += "\\n"
+      case "\r": text += "\\r"
+      case "\t": text += "\\t"
+      case _ where scalar.value < 32 || (127..<160).contains(scalar.value):
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    text += "\""
+  }
+}
+
+extension JSON: ExpressibleByDictionaryLiteral, ExpressibleByStringLiteral, ExpressibleByBooleanLiteral {
+  init(dictionaryLiteral members: (String, JSON)...) { self = .object(members.map { (key: $0, value: $1) }) }
+  init(stringLiteral text: String) { self = .text(text) }
+  init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension JSON {
+  /// Where a file's bytes lie: `layout`, `chunk_size` (null unless interleaved) and `extents`.
+  static func members(of layout: FileLayout) -> [(key: String, value: JSON)] {
+    let extents = layout.extents.array.map { extent -> JSON in
+      ["device": .number(extent.device), "offset": .number(extent.offset), "length": .number(extent.length)]
+    }
+    return [
+      ("layout", .text(layout.chunkSize == 0 ? "simple" : "interleaved")),
+      ("chunk_size", layout.chunkSize == 0 ? .null : .number(layout.chunkSize)), ("extents", .list(extents)),
+    ]
+  }
+}

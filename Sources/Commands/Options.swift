@@ -1,0 +1,142 @@
+import CLinux
+import Glibc
+
+/// One option of a command, as getopt_long(3) takes it and as the help shows it.
+struct Option: Sendable {
+  /// The letter behind one dash.
+  let short: Character?
+  /// The word behind two dashes; it also names the option in the program.
+  let long: String
+  /// What its argument is called; nil when it takes none.
+  let argument: String?
+  /// A line for the help; nil when it is accepted for other programs' sake and does nothing here.
+  let help: String?
+
+  init(_ short: Character?, _ long: String, _ argument: String? = nil, _ help: String?) {
+    self.short = short
+    self.long = long
+    self.argument = argument
+    self.help = help
+  }
+}
+
+/// A command line taken apart.
+struct Arguments: Sendable {
+  /// What is no option, in order.
+  private(set) var operands: [String] = []
+  private var values: [String: [String]] = [:]
+
+  /// Whether an option was given.
+  func has(_ long: String) -> Bool { values[long] != nil }
+
+  /// All arguments of an option, in order.
+  func all(_ long: String) -> [String] { values[long] ?? [] }
+
+  /// How often an option was given.
+  func count(_ long: String) -> Int { values[long]?.count ?? 0 }
+
+  /// An option's argument; of several the last one wins.
+  subscript(_ long: String) -> String? { values[long]?.last }
+
+  /// Takes a command line apart by getopt_long: abbreviations, clusters, `--` and options behind operands work as
+  /// people are used to.
+  /// - Parameter words: what comes behind the command's name.
+  /// - Throws: a sentence about the first word that is wrong.
+  init(_ words: [String], options: [Option]) throws(UsageError) {
+    var letters = ":"  // tells a missing argument from an unknown option
+    for option in options {
+      guard let short = option.short else { continue }
+      letters += "\(short)" + (option.argument == nil ? "" : ":")
+    }
+    var names: [UnsafeMutablePointer<CChar>?] = options.map { strdup($0.long) }
+    var argv: [UnsafeMutablePointer<CChar>?] = ([""] + words).map { strdup($0) }
+    let kept = argv  // getopt_long reorders argv
+    argv.append(nil)
+    defer { for text in names + kept { free(text) } }
+    // Long options answer with numbers above every letter.
+    var table = zip(options, names).enumerated().map { place, pair in
+      option(
+        name: UnsafePointer(pair.1), has_arg: pair.0.argument == nil ? no_argument : required_argument, flag: nil,
+        val: 256 + Int32(place))
+    }
+    table.append(option())
+    names.append(nil)
+    weft_getopt_reset()
+    let count = Int32(words.count + 1)
+    while true {
+      let before = max(1, Int(weft_optind()))
+      let found = getopt_long(count, &argv, letters, table, nil)
+      if found == -1 { break }
+      let word = argv[min(max(before, Int(weft_optind()) - 1), words.count)].map { String(cString: $0) } ?? ""
+      if found == Int32(UInt8(ascii: ":")) { throw UsageError("option '\(word)' needs an argument") }
+      if found == Int32(UInt8(ascii: "?")) {
+        let letter = weft_optopt()
+        if letter == Int32(UInt8(ascii: "?")) {  // -? asks for help everywhere
+          values["help"] = [""]
+          continue
+        }
+        let isLetter = letter > 0 && letter < 256 && !word.hasPrefix("--")
+        let name = isLetter ? "-\(Character(UnicodeScalar(UInt8(letter))))" : word
+        if !isLetter && letter < 256, options.count(where: { $0.long.hasPrefix(name.dropFirst(2)) }) > 1 {
+          throw UsageError("option '\(name)' is ambiguous; give more of its letters")
+        }
+        throw UsageError(letter >= 256 ? "option '\(name)' takes no argument" : "unknown option '\(name)'")
+      }
+      let match = found >= 256 ? options[Int(found) - 256] : options.first { $0.short?.asciiValue == UInt8(found) }
+      guard let match else { throw UsageError("unknown option '\(word)'") }
+      values[match.long, default: []].append(
+        match.argument == nil ? "" : weft_optarg().map { String(cString: $0) } ?? "")
+    }
+    operands = argv[Int(weft_optind())..<Int(count)].map { $0.map { String(cString: $0) } ?? "" }
+  }
+}
+
+/// A command line that makes no sense: one line, exit status 1.
+struct UsageError: Error, CustomStringConvertible {
+  let description: String
+  init(_ sentence: String) { description = sentence }
+}
+
+extension Arguments {
+  /// An option's argument as a number of bytes: digits, 0x and hexadecimal digits, and k, m, g or t behind them.
+  func size(_ long: String) throws(UsageError) -> UInt64? {
+    guard let text = self[long] else { return nil }
+    guard let size = parseSize(text) else {
+      throw UsageError("--\(long): '\(text)' is no size; give bytes, or a number with k, m, g or t behind it")
+    }
+    return size
+  }
+
+  /// An option's argument as permission bits in octal.
+  func mode(_ long: String = "mode") throws(UsageError) -> UInt32? {
+    guard let text = self[long] else { return nil }
+    guard let mode = UInt32(text, radix: 8), mode <= 0o7777 else {
+      throw UsageError("--\(long): '\(text)' is no mode; give octal digits such as 0644")
+    }
+    return mode
+  }
+
+  /// An option's argument as a whole number in a range.
+  func number(_ long: String, in range: ClosedRange<UInt32>) throws(UsageError) -> UInt32? {
+    guard let text = self[long] else { return nil }
+    guard let number = UInt32(text), range.contains(number) else {
+      throw UsageError("--\(long): '\(text)' is no whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+}
+
+/// Reads a size such as 4096, 0x200000, 64k or 1G; nil when it is none, or too large for 64 bits.
+func parseSize(_ text: String) -> UInt64? {
+  var digits = text.lowercased()[...]
+  var shift: UInt64 = 0
+  if let last = digits.last, let place = ["k", "m", "g", "t"].firstIndex(of: String(last)) {
+    shift = 10 * UInt64(place + 1)
+    digits = digits.dropLast()
+  }
+  let radix = digits.hasPrefix("0x") ? 16 : 10
+  if radix == 16 { digits = digits.dropFirst(2) }
+  guard let first = digits.first, first.isHexDigit, let number = UInt64(digits, radix: radix) else { return nil }
+  let (size, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
+  return overflow ? nil : size
+}

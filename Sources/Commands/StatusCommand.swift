@@ -1,0 +1,150 @@
+import Famfs
+import FamfsMount
+import Glibc
+import Platform
+
+/// famfs status
+enum StatusCommand: Verb {
+  static let name = "status"
+  static let synopsis = "[options] [PATH|DEVICE]"
+  static let about = """
+    Show the famfs mounts of this host, or one of them, and how each is used.
+
+    Exit status 0, also when a daemon is gone, which is shown; 1 when what is named is not mounted. With --json: mounts,
+    a list of device, mount_point, state (serving, dead or unreachable) and trouble (a sentence, or null); of those that
+    serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
+    directories, used_bytes, free_bytes, daemon_pid, strict (see famfs mount), data_path, devices (of index, uuid, bytes, free_bytes, path or null,
+    trouble or null), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
+    seconds_silent or null).
+    """
+  static let options = [Option(nil, "json", nil, "print it for programs")]
+  static let examples = ["famfs status", "famfs status /mnt/fam"]
+
+  private enum State {
+    case serving(MountStatus, [DeviceUsage], [Peer])
+    case dead
+    case unreachable(String)
+  }
+
+  static func run(_ arguments: Arguments) throws -> Int32 {
+    guard arguments.operands.count <= 1 else { throw UsageError("name one path or one device, or nothing") }
+    let mounts = try arguments.operands.first.map(find) ?? MountedVolume.all()
+    let found = mounts.map { ($0, state(of: $0)) }
+    if arguments.has("json") {
+      JSON.object([("mounts", .list(found.map(json)))]).print()
+    } else if found.isEmpty {
+      printOut("no famfs is mounted\n")
+    } else {
+      printOut(found.map(text).joined(separator: "\n"))
+    }
+    return 0
+  }
+
+  private static func find(_ operand: String) throws -> [Mount] {
+    // A mount whose daemon died cannot be looked into, so compare names before asking the kernel.
+    let path = canonicalPath(operand)
+    if let mount = Mount.top(at: path), mount.type == MountedVolume.type { return [mount] }
+    let mounts = MountedVolume.of(device: operand)
+    if !mounts.isEmpty { return mounts }
+    if let mount = MountedVolume.all().last(where: { path.isInside($0.mountPoint) && MountedVolume.isDead($0) }) {
+      return [mount]
+    }
+    do { return [try VolumePath(operand).mount] } catch {
+      throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
+    }
+  }
+
+  private static func state(of mount: Mount) -> State {
+    if MountedVolume.isDead(mount) { return .dead }
+    do {
+      let client = try ControlClient(to: mount)
+      guard case .devices(let devices) = try client.ask(.devices) else { throw ControlClient.nonsense }
+      guard case .peers(let peers) = try client.ask(.peers) else { throw ControlClient.nonsense }
+      return .serving(try client.status(), devices, peers)
+    } catch {
+      return .unreachable("\(error)")
+    }
+  }
+
+  private static let remedy = "its daemon is gone; unmount it with famfs umount, then mount it again"
+
+  private static func text(_ mount: Mount, _ state: State) -> String {
+    let head = "\(oneLine(mount.source)) on \(oneLine(mount.mountPoint))\n"
+    switch state {
+    case .dead: return head + "  dead: \(remedy)\n"
+    case .unreachable(let sentence): return head + "  unreachable: \(oneLine(sentence))\n"
+    case .serving(let status, let devices, let peers):
+      return head + """
+          role:        \(role(status))
+          master:      \(status.masterUUID)
+          volume:      \(status.volumeUUID)
+          entries:     \(status.entries) of \(status.entryCapacity) used, \(status.badEntries) bad
+          contents:    \(status.files) files, \(status.directories) directories
+          space:       \(status.usedBytes) bytes used, \(status.freeBytes) free
+          strict:      \(status.isStrict ? "yes: does no more than the public famfs" : "no")
+          daemon:      process \(status.processID)
+          data path:   \(status.dataPath)
+
+        """ + (devices.count > 1 ? devices.map(text).joined() : "")
+        + peers.map(text).joined()
+    }
+  }
+
+  /// A line about a mount of the volume, here or elsewhere.
+  private static func text(_ peer: Peer) -> String {
+    let beat = peer.beat
+    let life = peer.isAlive ? "alive" : peer.age == nil ? "not heard of yet" : "silent"
+    return
+      "  mounted by:  \(oneLine(beat.hostName)) (\(beat.host)), \(beat.isMaster ? "master" : "client"), \(life), since "
+      + "\(date(beat.since)), has followed \(beat.entries) entries\n"
+  }
+
+  /// Nanoseconds since 1970 as people read them, in UTC.
+  private static func date(_ time: UInt64) -> String {
+    var (seconds, parts) = (time_t(clamping: time / 1_000_000_000), tm())
+    guard gmtime_r(&seconds, &parts) != nil else { return "?" }
+    let two = { (number: Int32) in number < 10 ? "0\(number)" : "\(number)" }
+    return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) \(two(parts.tm_hour)):"
+      + "\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+  }
+
+  private static func json(_ peer: Peer) -> JSON {
+    let beat = peer.beat
+    return [
+      "host_name": .text(beat.hostName), "system_uuid": JSON(beat.host),
+      "role": .text(beat.isMaster ? "master" : "client"),
+      "alive": .bool(peer.isAlive), "since": .text(date(beat.since)), "entries": .number(beat.entries),
+      "seconds_silent": peer.age.map { .number($0 / 1_000_000_000) } ?? .null,
+    ]
+  }
+
+  private static func text(_ device: DeviceUsage) -> String {
+    let place = device.trouble ?? device.path ?? ""
+    return "  device \(device.index):    \(device.size) bytes, \(device.free) free, \(oneLine(place))\n"
+  }
+
+  private static func role(_ status: MountStatus) -> String { status.isMaster ? "master" : "client" }
+
+  private static func json(_ mount: Mount, _ state: State) -> JSON {
+    let head: [(key: String, value: JSON)] = [
+      ("device", .text(mount.source)), ("mount_point", .text(mount.mountPoint)),
+    ]
+    switch state {
+    case .dead: return .object(head + [("state", "dead"), ("trouble", .text(remedy))])
+    case .unreachable(let sentence): return .object(head + [("state", "unreachable"), ("trouble", .text(sentence))])
+    case .serving(let status, let devices, let peers):
+      return .object(
+        head + [
+          ("state", "serving"), ("trouble", .null), ("role", .text(role(status))),
+          ("master_uuid", JSON(status.masterUUID)), ("volume_uuid", JSON(status.volumeUUID)),
+          ("entries", .number(status.entries)), ("entry_capacity", .number(status.entryCapacity)),
+          ("bad_entries", .number(status.badEntries)), ("files", .number(status.files)),
+          ("directories", .number(status.directories)), ("used_bytes", .number(status.usedBytes)),
+          ("free_bytes", .number(status.freeBytes)), ("daemon_pid", .number(status.processID)),
+          ("strict", .bool(status.isStrict)), ("data_path", .text(status.dataPath)),
+          ("devices", .list(devices.map { .object($0.members) })),
+          ("hosts", .list(peers.map(json))),
+        ])
+    }
+  }
+}

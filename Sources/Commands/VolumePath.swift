@@ -1,0 +1,60 @@
+import Famfs
+import FamfsMount
+import Glibc
+import Platform
+
+/// A path that lies in a mounted volume; the last components need not exist.
+struct VolumePath {
+  /// The mount that it lies in.
+  let mount: Mount
+  /// Relative to the volume's root: no `.`, `..`, empty components or symbolic links; empty for the root.
+  let path: String
+  /// As the kernel finds it, for stat and open.
+  let absolute: String
+
+  /// Finds the mount around a path. A path that does not exist counts with the nearest directory that does.
+  /// - Parameter mounts: all that there are, for who has many paths; nil looks for them.
+  /// - Throws: a sentence, when it lies in no famfs mount.
+  init(_ text: String, among mounts: [Mount]? = nil) throws(FamfsError) {
+    guard !text.isEmpty else { throw .other("an empty path names nothing; give a path in a mounted famfs") }
+    if isDamaged(text) { throw .other("\(text): the path is not UTF-8, and only UTF-8 names can be made; rename it") }
+    var missing: [String] = []
+    var existing = text
+    var real: String?
+    while real == nil {
+      do throws(Errno) { real = try realPath(existing) } catch {
+        let parts = pathComponents(existing)
+        if error == .notDirectory { throw .parentIsFile(text) }
+        guard let last = parts.last, error == .noEntry, existing != "." else { throw .other("\(text): \(error)") }
+        missing.insert(last, at: 0)
+        existing = (existing.utf8.first == UInt8(ascii: "/") ? "/" : "") + parts.dropLast().joined(separator: "/")
+        if existing.isEmpty { existing = "." }
+      }
+    }
+    guard let real else { throw .notFound(text) }
+    if missing.contains("..") { throw .other("\(text): a directory before '..' does not exist; make it first") }
+    let rest = missing.filter { $0 != "." }
+    guard let mount = MountedVolume.containing(real, among: mounts) else {
+      throw .other("\(text) is not in a mounted famfs; mount one with famfs mount DEVICE MOUNTPOINT")
+    }
+    let inside = pathComponents(real).dropFirst(pathComponents(mount.mountPoint).count)
+    let components = pathComponents(mount.root) + inside + rest
+    self.mount = mount
+    path = components.joined(separator: "/")
+    absolute = ([real == "/" ? "" : real] + rest).joined(separator: "/")
+  }
+
+  private init(mount: Mount, path: String, absolute: String) {
+    self.mount = mount
+    self.path = path
+    self.absolute = absolute
+  }
+
+  /// Whether it names the volume's own files, or what could lie among them.
+  var isReserved: Bool { path.isInside(".meta") }
+
+  /// A child of this directory.
+  func appending(_ name: String) -> VolumePath {
+    VolumePath(mount: mount, path: path.isEmpty ? name : path + "/" + name, absolute: absolute + "/" + name)
+  }
+}

@@ -1,0 +1,120 @@
+import Memory
+import Platform
+
+/// What following the log brought.
+public struct Following: Sendable {
+  /// Directories that have new children, each once in a row.
+  public var directories: [NodeNumber] = []
+  /// New files.
+  public var files: UInt64 = 0
+  /// New directories.
+  public var newDirectories: UInt64 = 0
+  /// Bad entries among the new ones.
+  public var problems: UInt64 = 0
+  /// What is wrong with the log or the device, if it cannot be followed.
+  public var trouble: String?
+}
+
+extension Volume {
+  /// Looks whether the log has grown, takes in what is new, and tells all that has come since the last call, by this
+  /// host's own appends too. Cheap when there is nothing: two cache lines are read.
+  public func follow() -> Following {
+    tail.withLock { tail in
+      catchUp(&tail)
+      defer { tail.news = Following(trouble: tail.news.trouble) }
+      return tail.news
+    }
+  }
+
+  /// Tells all that has come since the last call, without taking in what is new in the log; but whether log and devices
+  /// still are this volume's is looked at.
+  public func takeNews() -> Following {
+    tail.withLock { tail in
+      if (try? isReplaced(&tail)) == true {
+        giveUp(&tail)
+        if tail.failure == nil { tail.failure = tail.news.trouble }
+      } else {
+        checkMembers()
+      }
+      defer { tail.news = Following(trouble: tail.news.trouble) }
+      return tail.news
+    }
+  }
+
+  /// Takes in what is new and leaves the telling to `follow`.
+  public func catchUp() { tail.withLock { catchUp(&$0) } }
+
+  /// Plays what others appended.
+  func catchUp(_ tail: inout Tail) {
+    do {
+      // The index first: mkfs wipes the superblock before it touches the log, so where the superblock is still there
+      // afterwards, the index was this volume's own.
+      let index = try nextIndex()
+      if try isReplaced(&tail) {
+        giveUp(&tail)
+      } else {
+        checkMembers()
+        switch tail.follower.see(index) {
+        case .rest: break
+        case .play(let range):
+          play(range, &tail.news)
+          findNewDevices()
+        case .wentBack:
+          tail.news.trouble = "the log is shorter than it was, so it is another one by now; unmount this volume"
+          lost.store(true, ordering: .relaxed)
+        case .beyond:
+          tail.news.trouble = "the log header claims more entries than fit; unmount, and check with fsck"
+        }
+      }
+    } catch {
+      tail.news.trouble = "the log cannot be read: \(error); nothing can be added until it is mounted again"
+    }
+    if tail.failure == nil { tail.failure = tail.news.trouble }
+  }
+
+  private func giveUp(_ tail: inout Tail) {
+    tail.news.trouble = "another file system was made on the device; unmount this one"
+    lost.store(true, ordering: .relaxed)
+  }
+
+  /// The number of entries, as the memory has it now.
+  func nextIndex() throws(Errno) -> UInt64 {
+    let place = superblock.logOffset + LogHeader.nextIndexOffset
+    try device.invalidate(at: place, count: 8)
+    return try device.load64(at: place)
+  }
+
+  private func play(_ range: Range<UInt64>, _ news: inout Following) {
+    let time = Clock.realtime()
+    let before = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
+    var directories = news.directories
+    LogReader(device: device, start: superblock.logOffset).read(range) { index, entry, bytes in
+      // One entry at a time, so that no request waits long.
+      let parent = tree.withLock { $0.play(index, entry, bytes: bytes, time: time) }
+      if let parent, directories.last != parent { directories.append(parent) }
+    }
+    let after = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
+    news.directories = directories
+    news.files += after.0 - before.0
+    news.newDirectories += after.1 - before.1
+    news.problems += after.2 - before.2
+  }
+
+  /// Whether the superblock is no longer that of this volume. If it is, who is master is taken in.
+  private func isReplaced(_ tail: inout Tail) throws(Errno) -> Bool {
+    let found = try Volume.identity(of: device)
+    if found[0] != superblock.uuid { return true }
+    note(master: found[1], &tail)
+    return false
+  }
+
+  /// The UUIDs that a device's superblock has of the volume and its master, unchecked: for a look at whether they are
+  /// the same as before.
+  public static func identity(of device: any MemoryDevice) throws(Errno) -> [UUID] {
+    try device.invalidate(at: 48, count: 48)
+    var bytes = InlineArray<48, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: 48, into: buffer) }
+    return [UUID(bytes.span.bytes), UUID(bytes.span.bytes, at: 32)]
+  }
+}

@@ -1,0 +1,168 @@
+import Platform
+
+extension Volume {
+  /// How many node numbers are in use: all below it, but for those of bad entries.
+  public var nodeCount: UInt32 { tree.withLock { UInt32($0.namespace.nodes.count) } }
+
+  /// Whether the device holds another volume by now; then every question about this one is answered ESTALE.
+  public var isLost: Bool { lost.load(ordering: .relaxed) }
+
+  private func checkNotLost() throws(Errno) { if isLost { throw .stale } }
+
+  /// A file or directory by number.
+  /// - Throws: ENOENT when nothing has this number.
+  public func node(_ number: NodeNumber) throws(Errno) -> Node {
+    try checkNotLost()
+    guard let node = tree.withLock({ $0.namespace[number] }) else { throw .noEntry }
+    return node
+  }
+
+  /// The child of a directory that has this name.
+  /// - Throws: ENOENT, and ENOTDIR when the parent is a file.
+  public func lookUp(_ name: UnsafeRawBufferPointer, in parent: NodeNumber) throws(Errno) -> (NodeNumber, Node) {
+    try checkNotLost()
+    return try tree.withLock { (tree) throws(Errno) in
+      guard let directory = tree.namespace[parent] else { throw .noEntry }
+      guard directory.kind == .directory else { throw .notDirectory }
+      guard let number = tree.namespace.lookUp(name, in: parent), let node = tree.namespace[number] else {
+        throw .noEntry
+      }
+      return (number, node)
+    }
+  }
+
+  /// The file or directory at a path; nil when there is none.
+  public func find(_ path: EntryPath) -> NodeNumber? { tree.withLock { $0.namespace.find(path) } }
+
+  /// Hands what the log says of each file and directory to `body`, in order. Bad entries are left out.
+  /// - Throws: the first thing that `body` threw; it is not called again.
+  public func forEachEntry(_ body: (NodeNumber, LogEntry) throws -> Void) throws {
+    let count = tree.withLock { $0.namespace.entryCount }
+    var failure: (any Error)?
+    LogReader(device: device, start: superblock.logOffset).read(0..<count) { index, entry, _ in
+      let number = NodeNumber.entry(index)
+      guard failure == nil, tree.withLock({ $0.namespace[number] != nil }), case .success(let entry) = entry else {
+        return
+      }
+      do { try body(number, entry) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// A node's path from the root; empty for the root.
+  public func path(of number: NodeNumber) -> String { tree.withLock { $0.namespace.path(of: number) } }
+
+  /// Hands a directory's children to `body`, in the order of the log, beginning after one of them or at the first;
+  /// `body` says whether to go on, and must be quick: the tree is locked meanwhile.
+  /// - Throws: ENOENT, ENOTDIR, and EINVAL when `previous` is not in the directory.
+  public func children(
+    of directory: NodeNumber, after previous: NodeNumber?,
+    _ body: (NodeNumber, Node, UnsafeRawBufferPointer) -> Bool
+  ) throws(Errno) {
+    try checkNotLost()
+    try tree.withLock { (tree) throws(Errno) in
+      guard let node = tree.namespace[directory] else { throw .noEntry }
+      guard node.kind == .directory else { throw .notDirectory }
+      if let previous, previous == .root || tree.namespace[previous]?.parent != directory { throw .invalidArgument }
+      var next = tree.namespace.child(of: directory, after: previous)
+      while let number = next, let child = tree.namespace[number] {
+        guard tree.namespace.withName(of: number, { body(number, child, $0) }) else { return }
+        next = tree.namespace.child(of: directory, after: number)
+      }
+    }
+  }
+
+  /// Where a file's bytes lie; nothing for a directory, and for a number that is not in use.
+  public func layout(of number: NodeNumber) -> FileLayout {
+    tree.withLock { tree in tree.namespace[number].map { tree.namespace.layout(of: $0) } ?? FileLayout(ExtentList()) }
+  }
+
+  /// A file's extents, or strips.
+  public func extents(of number: NodeNumber) -> [Extent] { layout(of: number).extents.array }
+
+  /// The numbers of all files and directories that log entries made, in the order of the log.
+  public var entryNumbers: [NodeNumber] {
+    tree.withLock { tree in
+      (NodeNumber.firstEntry..<UInt64(tree.namespace.nodes.count)).map { NodeNumber(UInt32($0)) }
+        .filter { tree.namespace[$0] != nil }
+    }
+  }
+
+  /// Finds where a range of a file lies on the device.
+  /// - Parameter ranges: takes the pieces, in file order.
+  /// - Returns: how many pieces, and how many bytes: fewer than `count` where the file ends or `ranges` is full.
+  /// - Throws: ENOENT, and EISDIR.
+  public func resolve(
+    _ number: NodeNumber, offset: UInt64, count: UInt64, into ranges: UnsafeMutableBufferPointer<Extent>
+  ) throws(Errno) -> (pieces: Int, bytes: UInt64) {
+    try checkNotLost()
+    return try tree.withLock { (tree) throws(Errno) in
+      guard let node = tree.namespace[number] else { throw .noEntry }
+      guard node.kind == .file else { throw .isDirectory }
+      guard offset < node.size else { return (0, 0) }
+      var pieces = 0
+      var bytes: UInt64 = 0
+      do throws(Full) {
+        try Famfs.resolve(
+          tree.namespace.extents(of: node), chunkSize: node.chunkSize, offset: offset,
+          count: min(count, node.size - offset)
+        ) { (device, offset, length) throws(Full) in
+          guard pieces < ranges.count else { throw Full() }
+          ranges.initializeElement(at: pieces, to: Extent(device: device, offset: offset, length: length))
+          pieces += 1
+          bytes += length
+        }
+      } catch {}
+      return (pieces, bytes)
+    }
+  }
+
+  private struct Full: Error {}
+
+  /// Changes what this mount alone knows of a node: mode, owner, times.
+  /// - Throws: ENOENT.
+  public func update(_ number: NodeNumber, _ change: (inout NodeAttributes) -> Void) throws(Errno) -> Node {
+    try checkNotLost()
+    return try tree.withLock { (tree) throws(Errno) in
+      guard let node = tree.namespace[number] else { throw .noEntry }
+      var attributes = NodeAttributes(node)
+      change(&attributes)
+      tree.namespace.update(number) { attributes.store(into: &$0) }
+      return tree.namespace[number] ?? node
+    }
+  }
+}
+
+/// The part of a node that a mount may change for itself.
+public struct NodeAttributes: Sendable {
+  /// The low 12 bits of a mode.
+  public var permissions: UInt32
+  /// Owner.
+  public var userID: UInt32
+  /// Group.
+  public var groupID: UInt32
+  /// Nanoseconds since 1970, as the other times.
+  public var accessed: UInt64
+  /// Last change of the contents.
+  public var modified: UInt64
+  /// Last change of attributes or contents.
+  public var changed: UInt64
+
+  init(_ node: Node) {
+    permissions = UInt32(node.permissions)
+    userID = node.userID
+    groupID = node.groupID
+    accessed = node.accessed
+    modified = node.modified
+    changed = node.changed
+  }
+
+  func store(into node: inout Node) {
+    node.permissions = UInt16(permissions & 0o7777)
+    node.userID = userID
+    node.groupID = groupID
+    node.accessed = accessed
+    node.modified = modified
+    node.changed = changed
+  }
+}

@@ -1,0 +1,205 @@
+import Memory
+import Platform
+
+/// Space taken for a file that is being made: nobody sees it until it is committed, and nothing of it is on media.
+public struct Reservation: Sendable {
+  /// Names it to `commit` and `cancel`.
+  public let id: UInt64
+  /// Where its bytes go.
+  public let layout: FileLayout
+  /// Its extents, or strips.
+  public var extents: [Extent] { layout.extents.array }
+
+  struct Pending {
+    let record: FileRecord
+    /// The master's term in which its space was taken.
+    let term: UInt64
+  }
+}
+
+extension Volume {
+  /// Takes space for a new file and keeps its name.
+  /// - Parameter striping: how to spread it; else it has as few extents as the free space allows.
+  /// - Throws: a sentence; then nothing has changed.
+  public func reserve(
+    path: EntryPath, size: UInt64, permissions: UInt32, userID: UInt32, groupID: UInt32, striping: Striping? = nil
+  ) throws(FamfsError) -> Reservation {
+    guard size > 0 else { throw .emptyFile("\(path)") }
+    if let striping, striping.chunkSize % superblock.allocationUnit != 0 {
+      throw .other(
+        "a chunk of \(striping.chunkSize) bytes is no multiple of the allocation unit, \(superblock.allocationUnit) "
+          + "bytes; choose a larger --chunksize")
+    }
+    return try tail.withLock { (tail) throws(FamfsError) in
+      try checkAppend(&tail)
+      try checkName(path, tail)
+      let present = presentDevices()
+      let layout = try tree.withLock { (tree) throws(FamfsError) in
+        do throws(AllocationError) {
+          if let striping { return try tree.space.allocate(bytes: size, striping, on: present) }
+          return FileLayout(try tree.space.allocate(bytes: size, on: present))
+        } catch {
+          let free = tree.space.freeCount(of: present) * tree.space.unit
+          // Strips of one length can need more than the size.
+          if error == .full, striping == nil || size > free { throw .noSpace("\(path)", needed: size, free: free) }
+          if let striping { throw .noStrips("\(path)", needed: size, striping) }
+          throw .fragmented("\(path)", needed: size, free: free)
+        }
+      }
+      tail.lastReservation += 1
+      tail.reservations[tail.lastReservation] = Reservation.Pending(
+        record: FileRecord(
+          path: path, size: size, permissions: permissions & 0o7777, userID: userID, groupID: groupID,
+          layout: layout), term: term)
+      tail.reservedPaths.insert(path)
+      return Reservation(id: tail.lastReservation, layout: layout)
+    }
+  }
+
+  /// Makes a reserved file real: one log entry. Its contents must have reached the memory, fence included.
+  /// - Throws: a sentence; then no host sees the file, and its space is free again. Only when the memory itself failed
+  ///   while the entry was written, hosts may see the file whole; then this volume takes nothing more.
+  @discardableResult
+  public func commit(_ id: UInt64) throws(FamfsError) -> NodeNumber {
+    try tail.withLock { (tail) throws(FamfsError) in
+      guard let pending = tail.take(id) else { throw .noReservation }
+      do throws(FamfsError) {
+        // Since the reservation others may have appended, and the device may hold another volume by now.
+        try checkAppend(&tail)
+        try checkName(pending.record.path, tail)
+        try checkDevices(of: pending.record)
+        return try append(.file(pending.record), to: &tail)
+      } catch {
+        release(pending)
+        throw error
+      }
+    }
+  }
+
+  /// Gives a reservation's space and name back. One that is gone already is no error.
+  public func cancel(_ id: UInt64) {
+    tail.withLock { tail in
+      guard let pending = tail.take(id) else { return }
+      release(pending)
+    }
+  }
+
+  private func release(_ pending: Reservation.Pending) {
+    giveSpace(pending.record.layout.extents.array, of: pending.term)
+  }
+
+  /// Makes a second file of another's very extents, with its size, mode and owner: a cross-linked volume, which fsck
+  /// warns of. For tests.
+  @discardableResult
+  public func clone(_ source: EntryPath, to path: EntryPath) throws(FamfsError) -> NodeNumber {
+    try tail.withLock { (tail) throws(FamfsError) in
+      try checkAppend(&tail)
+      try checkName(path, tail)
+      let (layout, node) = try tree.withLock { (tree) throws(FamfsError) in
+        guard let number = tree.namespace.find(source), let node = tree.namespace[number] else {
+          throw .notFound("\(source)")
+        }
+        guard node.kind == .file else { throw .other("\(source) is a directory; name a file") }
+        // A file that lies over the superblock or the log would be a bad entry, and end all appending.
+        guard number.rawValue >= NodeNumber.firstEntry else { throw .reserved("\(source)") }
+        return (tree.namespace.layout(of: node), node)
+      }
+      let record = FileRecord(
+        path: path, size: node.size, permissions: UInt32(node.permissions), userID: node.userID,
+        groupID: node.groupID, layout: layout)
+      return try append(.file(record), to: &tail, original: source)
+    }
+  }
+
+  /// Makes a directory: one log entry.
+  /// - Throws: a sentence; then nothing has changed.
+  @discardableResult
+  public func makeDirectory(
+    path: EntryPath, permissions: UInt32, userID: UInt32, groupID: UInt32
+  ) throws(FamfsError) -> NodeNumber {
+    try tail.withLock { (tail) throws(FamfsError) in
+      try checkAppend(&tail)
+      try checkName(path, tail)
+      let record = DirectoryRecord(
+        path: path, permissions: permissions & 0o7777, userID: userID, groupID: groupID)
+      return try append(.directory(record), to: &tail)
+    }
+  }
+
+  // MARK: Checks
+
+  /// Whether anything may be added: the role, the log's health, a free slot that no reservation counts on.
+  func checkAppend(_ tail: inout Tail) throws(FamfsError) {
+    catchUp(&tail)  // also tells whether this host still is the master
+    guard role == .master else { throw .notMaster(master) }
+    if let failure = tail.failure { throw .disabled(failure) }
+    let (count, first) = tree.withLock { ($0.problemCount, $0.problems.first) }
+    if let first { throw .badEntries(count, first) }
+    guard tail.follower.played + UInt64(tail.reservations.count) + tail.heldSlots < tail.follower.capacity else {
+      throw .logFull(tail.follower.capacity)
+    }
+  }
+
+  /// Whether all devices of a file are still there: one that was let go of does not have its contents.
+  private func checkDevices(of record: FileRecord) throws(FamfsError) {
+    let present = presentDevices()
+    guard let lost = record.layout.extents.array.first(where: { !present.contains($0.device) }) else { return }
+    throw .other(
+      "\(record.path): device \(lost.device) of the volume, on which it was to be, is no more this volume's; try again")
+  }
+
+  /// Whether a name is free and has a directory to be in.
+  func checkName(_ path: EntryPath, _ tail: borrowing Tail) throws(FamfsError) {
+    let (parent, exists) = tree.withLock { tree in
+      (Result { () throws(EntryProblem) in try tree.namespace.parent(of: path) }, tree.namespace.find(path) != nil)
+    }
+    switch parent {
+    case .failure(.parentIsFile): throw .parentIsFile("\(path)")
+    case .failure: throw .noParent("\(path)")
+    case .success(.meta): throw .reserved("\(path)")
+    case .success: break
+    }
+    if exists || tail.reservedPaths.contains(path) { throw .exists("\(path)") }
+  }
+
+  /// Appends one entry and takes it into the tree.
+  @discardableResult
+  func append(
+    _ payload: LogEntry.Payload, to tail: inout Tail, original: EntryPath? = nil
+  ) throws(FamfsError) -> NodeNumber {
+    if let failure = tail.failure { throw .disabled(failure) }
+    let index = tail.follower.played
+    do {
+      guard try nextIndex() == index else {
+        throw FamfsError.other("somebody else appended to the log at this moment; only one program may, try again")
+      }
+      try writer.append(LogEntry(sequence: index, payload))
+    } catch let error as FamfsError {
+      throw error
+    } catch {
+      // Whether other hosts see the entry is unknown, so its slot must never be written again.
+      let reason = "log entry \(index) could not be written: \(error); unmount, and check the device"
+      tail.failure = reason
+      throw .disabled(reason)
+    }
+    _ = tail.follower.see(index + 1)
+    let parent = tree.withLock { $0.admit(payload, original: original, time: Clock.realtime()) }
+    if parent == nil { tail.failure = "log entry \(index) is written but does not fit; unmount, and check with fsck" }
+    if let parent, tail.news.directories.last != parent { tail.news.directories.append(parent) }
+    switch payload {
+    case .file: tail.news.files += 1
+    case .directory: tail.news.newDirectories += 1
+    case .delete, .addDevice: break
+    }
+    return .entry(index)
+  }
+}
+
+extension Volume.Tail {
+  /// Takes a reservation out, and frees its path.
+  fileprivate mutating func take(_ id: UInt64) -> Reservation.Pending? {
+    guard let pending = reservations.removeValue(forKey: id) else { return nil }
+    reservedPaths.remove(pending.record.path)
+    return pending
+  }
+}

@@ -1,0 +1,82 @@
+import Memory
+import Platform
+
+// What is made on a mount before the log has it: a slot of the log is kept for it, space is taken, and nothing is on
+// media. The mount's daemon keeps names and attributes; whatever becomes of the daemon, nothing has to be cleaned up.
+extension Volume {
+  /// Keeps a slot of the log, until `commit` uses it up or `giveSlot` gives it back.
+  /// - Returns: the term that it is of.
+  /// - Throws: a sentence when nothing may be added: on a client, when the log is full or damaged.
+  public func takeSlot() throws(FamfsError) -> UInt64 {
+    try tail.withLock { (tail) throws(FamfsError) in
+      try checkAppend(&tail)
+      tail.heldSlots += 1
+      return term
+    }
+  }
+
+  /// Gives a slot back that was taken in this term.
+  public func giveSlot(of term: UInt64) {
+    tail.withLock { if term == self.term && $0.heldSlots > 0 { $0.heldSlots -= 1 } }
+  }
+
+  /// Takes space in this term, right behind an extent if that is free, else in as few pieces as can be.
+  /// - Throws: a sentence when there is too little, or it lies in too many pieces, or nothing can be added any more;
+  ///   `name` says for what.
+  public func takeSpace(_ bytes: UInt64, behind last: Extent?, for name: String) throws(FamfsError) -> [Extent] {
+    // After an append that failed, a file may lie in space that looks free.
+    if let failure = tail.withLock({ $0.failure }) { throw .disabled(failure) }
+    let present = presentDevices()
+    return try tree.withLock { (tree) throws(FamfsError) in
+      if let last, let extent = tree.space.extend(last, by: bytes) { return [extent] }
+      do throws(AllocationError) { return try tree.space.allocate(bytes: bytes, on: present).array } catch {
+        let free = tree.space.freeCount(of: present) * tree.space.unit
+        if error == .full { throw .noSpace(name, needed: bytes, free: free) }
+        throw .fragmented(name, needed: bytes, free: free)
+      }
+    }
+  }
+
+  /// Gives space back that was taken in this term and that no log entry uses.
+  public func giveSpace(_ extents: [Extent], of term: UInt64) {
+    tree.withLock { tree in
+      guard term == self.term else { return }
+      for extent in extents { tree.space.release(extent) }
+    }
+  }
+
+  /// Whether a command is making a file of this name.
+  public func isReserved(_ path: EntryPath) -> Bool { tail.withLock { $0.reservedPaths.contains(path) } }
+
+  /// Makes a file real whose contents are in the memory, fence included, in space that was taken; uses a slot up.
+  /// - Throws: a sentence; then nothing has changed, the slot is still kept.
+  public func commit(_ record: FileRecord, of term: UInt64) throws(FamfsError) -> NodeNumber {
+    try commit(.file(record), record.path, term)
+  }
+
+  /// Makes a directory real; uses a slot up.
+  /// - Throws: a sentence; then nothing has changed, the slot is still kept.
+  public func commit(_ record: DirectoryRecord, of term: UInt64) throws(FamfsError) -> NodeNumber {
+    try commit(.directory(record), record.path, term)
+  }
+
+  private func commit(
+    _ payload: LogEntry.Payload, _ path: EntryPath, _ term: UInt64
+  ) throws(FamfsError) -> NodeNumber {
+    try tail.withLock { (tail) throws(FamfsError) in
+      guard term == self.term else { throw .notMaster(master) }
+      tail.heldSlots -= 1
+      do throws(FamfsError) {
+        try checkAppend(&tail)
+        try checkName(path, tail)
+        return try append(payload, to: &tail)
+      } catch {
+        if term == self.term { tail.heldSlots += 1 }
+        throw error
+      }
+    }
+  }
+
+  /// A node's path from the root, byte for byte; empty for the root.
+  public func pathBytes(of number: NodeNumber) -> [UInt8] { tree.withLock { $0.namespace.pathBytes(of: number) } }
+}

@@ -1,0 +1,204 @@
+import Platform
+
+/// What the log's entries add up to: names, and which space they use.
+struct Tree: Sendable {
+  var namespace: Namespace
+  var space: Space
+  /// What the log says of the devices beside the first.
+  private(set) var devices: [DeviceRecord] = []
+  /// The first bad entries; `problemCount` counts all.
+  private(set) var problems: [LogProblem] = []
+  private(set) var problemCount: UInt64 = 0
+  /// Files that share all their extents with an earlier one, and that one: made by `famfs clone`.
+  private(set) var clones: [(clone: NodeNumber, original: NodeNumber)] = []
+  /// From the place of a file's first extent to the file. Made when the first shared extent is met.
+  private var owners: [Place: NodeNumber]?
+  private let dataOffset: UInt64
+  private let firstDevice: UUID
+  private static let problemLimit = 1000
+
+  init(superblock: Superblock, deviceSize: UInt64, entries: UInt64, isMaster: Bool, time: UInt64) {
+    namespace = Namespace(entries: Int(entries), logLength: superblock.logLength, isMaster: isMaster, time: time)
+    space = Space(size: deviceSize, unit: superblock.allocationUnit, reserved: superblock.dataOffset)
+    dataOffset = superblock.dataOffset
+    firstDevice = superblock.deviceUUID
+  }
+
+  /// Takes in the next entry of the log.
+  /// - Returns: the directory that got a new child; nil for a bad entry.
+  mutating func play(
+    _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, time: UInt64
+  ) -> NodeNumber? {
+    let problem: EntryProblem
+    do {
+      switch try entry.get().payload {
+      case .file(let record): return try play(record, time: time)
+      case .directory(let record): return try play(record, time: time)
+      case .addDevice(let record):
+        try play(record)
+        return nil
+      case .delete: problem = .deletion
+      }
+    } catch {
+      problem = error
+    }
+    namespace.skip()
+    problemCount += 1
+    if problems.count < Tree.problemLimit {
+      problems.append(LogProblem(index: index, path: LogReader.path(in: bytes), problem: problem))
+    }
+    return nil
+  }
+
+  /// Takes in one more device.
+  private mutating func play(_ record: DeviceRecord) throws(EntryProblem) {
+    guard record.index == devices.count + 1, record.index < Volume.deviceLimit else {
+      throw .badDeviceIndex(record.index)
+    }
+    guard Volume.isDeviceSize(record.size, unit: space.unit) else { throw .badDeviceSize(record.size) }
+    guard record.uuid != firstDevice, !devices.contains(where: { $0.uuid == record.uuid }) else {
+      throw .deviceExists(record.uuid)
+    }
+    devices.append(record)
+    space.addDevice(size: record.size)
+    namespace.skip()
+  }
+
+  private mutating func play(_ record: DirectoryRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
+    let node = Node(
+      kind: .directory, permissions: record.permissions, userID: record.userID, groupID: record.groupID, time: time)
+    return try namespace.insert(node, at: record.path)
+  }
+
+  private mutating func play(_ record: FileRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
+    try check(record)
+    // The name before the space: a bad name must leave no trace in the space map.
+    try namespace.checkFree(record.path)
+    let original = try take(record.layout)
+    let parent = try insert(record, time: time)
+    let number = NodeNumber(UInt32(namespace.nodes.count - 1))
+    if let original { clones.append((number, original)) } else if owners != nil { note(number) }
+    return parent
+  }
+
+  private mutating func insert(_ record: FileRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
+    var node = Node(
+      kind: .file, permissions: record.permissions, userID: record.userID, groupID: record.groupID, time: time)
+    node.size = record.size
+    namespace.setLayout(of: &node, record.layout)
+    return try namespace.insert(node, at: record.path)
+  }
+
+  /// Takes in what this host has just appended: its name was checked and its space taken before.
+  /// - Returns: the directory that got a new child; the root for a device.
+  mutating func admit(_ payload: LogEntry.Payload, original: EntryPath? = nil, time: UInt64) -> NodeNumber? {
+    do throws(EntryProblem) {
+      switch payload {
+      case .file(let record):
+        let parent = try insert(record, time: time)
+        let number = NodeNumber(UInt32(namespace.nodes.count - 1))
+        if let original = original.flatMap({ namespace.find($0) }) {
+          clones.append((number, original))
+        } else if owners != nil {
+          note(number)
+        }
+        return parent
+      case .directory(let record): return try play(record, time: time)
+      case .addDevice(let record):
+        try play(record)
+        return .root
+      case .delete: break
+      }
+    } catch {}
+    namespace.skip()
+    return nil
+  }
+
+  // MARK: Space
+
+  /// Checks that a file's extents can be what they say: aligned, in the data area, long enough.
+  private func check(_ record: FileRecord) throws(EntryProblem) {
+    let extents = record.layout.extents
+    var total: UInt64 = 0
+    for place in 0..<extents.count {
+      let extent = extents[place]
+      guard extent.device <= devices.count else { throw .unknownDevice(extent.device) }
+      let start = extent.device == 0 ? dataOffset : Superblock.area
+      let end = space.devices[Int(extent.device)].unitCount * space.unit
+      guard extent.length > 0, extent.offset % space.unit == 0, extent.length % space.unit == 0 else {
+        throw .misaligned(extent)
+      }
+      guard extent.offset >= start, extent.offset <= end, extent.length <= end - extent.offset else {
+        throw .outside(extent)
+      }
+      total += extent.length  // at most 16 times a device's size, which has 2^32 units at most
+    }
+    guard record.size <= total else { throw .tooShort }
+    if record.layout.chunkSize > 0 { try checkStrips(record) }
+  }
+
+  private func checkStrips(_ record: FileRecord) throws(EntryProblem) {
+    let (strips, chunkSize) = (record.layout.extents, record.layout.chunkSize)
+    guard chunkSize % space.unit == 0 else { throw .badChunkSize(chunkSize) }
+    for place in 1..<strips.count where strips[place].length != strips[0].length { throw .unevenStrips }
+    if record.size == 0 { return }
+    // The last byte of the longest strip: a full chunk of the last row, unless the file ends in the row's first.
+    let lastChunk = (record.size - 1) / chunkSize
+    let row = lastChunk / UInt64(strips.count)
+    let isFirstOfRow = lastChunk % UInt64(strips.count) == 0
+    let inLastRow = isFirstOfRow ? record.size - lastChunk * chunkSize : chunkSize
+    guard row * chunkSize + inLastRow <= strips[0].length else { throw .tooShort }
+  }
+
+  /// Takes a file's extents, all or none.
+  /// - Returns: the file that has exactly the same extents, if this one is its clone.
+  private mutating func take(_ layout: FileLayout) throws(EntryProblem) -> NodeNumber? {
+    let extents = layout.extents
+    for place in 0..<extents.count {
+      for earlier in 0..<place where extents[earlier].overlaps(extents[place]) { throw .shared(extents[place]) }
+      if space.isTaken(extents[place]) {
+        if let original = original(of: layout) { return original }
+        throw .shared(extents[place])
+      }
+    }
+    for place in 0..<extents.count { space.take(extents[place]) }
+    return nil
+  }
+
+  /// Takes what the log's files use, and nothing else.
+  mutating func rebuildSpace() {
+    var fresh = Space(
+      size: space.devices[0].unitCount * space.unit, unit: space.unit, reserved: dataOffset)
+    for device in devices { fresh.addDevice(size: device.size) }
+    for number in NodeNumber.firstEntry..<UInt64(namespace.nodes.count) {
+      guard let node = namespace[NodeNumber(UInt32(number))] else { continue }
+      for extent in namespace.extents(of: node) where !fresh.isTaken(extent) { fresh.take(extent) }
+    }
+    space = fresh
+  }
+
+  private mutating func original(of layout: FileLayout) -> NodeNumber? {
+    if owners == nil {
+      owners = [:]
+      for number in NodeNumber.firstEntry..<UInt64(namespace.nodes.count) { note(NodeNumber(UInt32(number))) }
+    }
+    guard let owner = owners?[Place(layout.extents[0])], let node = namespace[owner],
+      node.chunkSize == layout.chunkSize, Array(namespace.extents(of: node)) == layout.extents.array
+    else { return nil }
+    return owner
+  }
+
+  /// Bytes of memory in use.
+  var memoryUse: Int { namespace.memoryUse + space.memoryUse }
+
+  private mutating func note(_ number: NodeNumber) {
+    guard let node = namespace[number], let extent = namespace.extents(of: node).first else { return }
+    owners?[Place(extent)] = number
+  }
+
+  private struct Place: Hashable {
+    let device: UInt64
+    let offset: UInt64
+    init(_ extent: Extent) { (device, offset) = (extent.device, extent.offset) }
+  }
+}

@@ -1,0 +1,192 @@
+import CLinux
+import Famfs
+import Glibc
+import Memory
+import Platform
+
+/// A command's connection to the daemon of a mounted volume.
+public struct ControlClient: ~Copyable, Sendable {
+  private let socket: MessageSocket
+  private let mountPoint: String
+  private let root: String
+
+  /// Where the daemon's control socket stands in the folder that `user.famfs.shadow` names.
+  static let socketName = "control"
+
+  /// Connects to the daemon of a mount.
+  public init(to mount: Mount) throws(FamfsError) {
+    socket = try ControlClient.connect(to: mount)
+    mountPoint = mount.mountPoint
+    root = mount.root
+  }
+
+  private static func connect(to mount: Mount) throws(FamfsError) -> MessageSocket {
+    do throws(Errno) {
+      let socket = try MessageSocket.connected(to: folder(of: mount.mountPoint) + "/" + socketName)
+      // A user's own mount could name any folder. Believe it only when root or this user answers there, and when what
+      // answers says that it serves this very mount.
+      let peer = try socket.peerUser()
+      guard peer == 0 || peer == ownUserID() else { throw Errno.accessDenied }
+      guard case (.status(let status), _) = try exchange(.status, over: socket),
+        status.mountMajor == mount.device.major, status.mountMinor == mount.device.minor
+      else { throw Errno.protocolError }
+      return socket
+    } catch {
+      throw explain(error, mount.mountPoint)
+    }
+  }
+
+  private static func explain(_ error: Errno, _ mountPoint: String) -> FamfsError {
+    switch error {
+    case .accessDenied, .notPermitted:
+      .other("\(mountPoint): only root and the user who mounted it may ask its daemon; use sudo")
+    case Errno(rawValue: ENOTCONN), Errno(rawValue: ECONNREFUSED), Errno(rawValue: EPIPE):
+      .other("\(mountPoint): its daemon is gone; unmount it with famfs umount, then mount it again")
+    default: .other("\(mountPoint): its daemon cannot be reached: \(error)")
+    }
+  }
+
+  /// The folder that holds a mount's control socket.
+  public static func folder(of mountPoint: String) throws(Errno) -> String {
+    let value = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
+    defer { value.deallocate() }
+    let count = try retrying {
+      weft_getxattr(mountPoint, FamfsFileSystem.folderAttribute, value.baseAddress, value.count)
+    }
+    return String(decoding: value[..<count], as: UTF8.self)
+  }
+
+  /// Asks and waits for the answer.
+  /// - Throws: what the daemon refused with, or that it is gone.
+  @discardableResult
+  public func ask(_ request: ControlRequest) throws(FamfsError) -> ControlReply { try askForFile(request).reply }
+
+  /// Asks several things at once: the daemon is woken for all of them and not for each.
+  /// - Parameter requests: a few dozen at most, which a socket's buffer holds.
+  /// - Returns: the answers, in order; when the daemon is gone, that for each that it did not answer.
+  public func ask(all requests: [ControlRequest]) -> [Result<ControlReply, FamfsError>] {
+    var outcomes: [Result<ControlReply, FamfsError>] = []
+    do throws(Errno) {
+      for request in requests { try socket.send(request.encode()) }
+      for request in requests {
+        let reply = try ControlClient.receive(from: socket).reply
+        if case .failed(let sentence) = reply {
+          outcomes.append(.failure(.other(named(sentence, request))))
+        } else {
+          outcomes.append(.success(reply))
+        }
+      }
+    } catch {
+      let failure = ControlClient.explain(error, mountPoint)
+      while outcomes.count < requests.count { outcomes.append(.failure(failure)) }
+    }
+    return outcomes
+  }
+
+  private func askForFile(_ request: ControlRequest) throws(FamfsError) -> (reply: ControlReply, descriptor: Int32) {
+    let answer: (reply: ControlReply, descriptor: Int32)
+    do throws(Errno) { answer = try ControlClient.exchange(request, over: socket) } catch {
+      throw ControlClient.explain(error, mountPoint)
+    }
+    if case .failed(let sentence) = answer.reply { throw .other(named(sentence, request)) }
+    return answer
+  }
+
+  private static func exchange(
+    _ request: ControlRequest, over socket: borrowing MessageSocket
+  ) throws(Errno) -> (reply: ControlReply, descriptor: Int32) {
+    try socket.send(request.encode())
+    return try receive(from: socket)
+  }
+
+  private static func receive(
+    from socket: borrowing MessageSocket
+  ) throws(Errno) -> (reply: ControlReply, descriptor: Int32) {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
+    defer { buffer.deallocate() }
+    let (message, descriptor) = try socket.receive(into: buffer)
+    if message.isEmpty { throw Errno(rawValue: ENOTCONN) }
+    return (try ControlReply(parsing: message), descriptor)
+  }
+
+  /// The daemon names a file by its path in the volume; people know it by the mount point.
+  private func named(_ sentence: String, _ request: ControlRequest) -> String {
+    switch request {
+    case .makeDirectory(let name), .reserve(let name, _, _): named(sentence, name.path)
+    case .map(let path), .forget(let path): named(sentence, path)
+    case .clone(let source, let path): named(named(sentence, source), path)
+    default: sentence
+    }
+  }
+
+  private func named(_ sentence: String, _ path: String) -> String {
+    sentence.hasPrefix(path) && root == "/" ? mountPoint + "/" + sentence : sentence
+  }
+
+  /// How the mount is.
+  public func status() throws(FamfsError) -> MountStatus {
+    guard case .status(let status) = try ask(.status) else { throw ControlClient.nonsense }
+    return status
+  }
+
+  /// The devices that the daemon serves from. They are the daemon's own open files: whatever became of their paths
+  /// since, and with the daemon's locks, which last until the last user of them is gone. So no other mount and no mkfs
+  /// can begin while a command that outlived its daemon still writes.
+  /// - Parameter writable: whether their mappings can be stored to.
+  public func devices(writable: Bool = true) throws(FamfsError) -> MountedDevices {
+    let (first, count) = try device(0, writable: writable)
+    var devices: [MappedDevice?] = [first]
+    // Those that this host does not have are refused.
+    for index in 1..<max(1, min(count, UInt64(Volume.deviceLimit))) {
+      devices.append(try? device(index, writable: writable).0)
+    }
+    return MountedDevices(devices)
+  }
+
+  private func device(_ index: UInt64, writable: Bool) throws(FamfsError) -> (MappedDevice, count: UInt64) {
+    let (reply, descriptor) = try askForFile(.device(index))
+    guard case .device(let path, let count) = reply, descriptor >= 0 else { throw ControlClient.nonsense }
+    do throws(DeviceError) {
+      return (try MappedDevice(adopting: FileDescriptor(owning: descriptor), path: path, writable: writable), count)
+    } catch {
+      throw .device(error)
+    }
+  }
+
+  /// What to say of an answer that fits no question.
+  public static let nonsense = FamfsError.other(
+    "the daemon answers nonsense; are it and this program of the same version?")
+
+  /// Waits until the daemon closes its end: until it is gone, or gives up after so many milliseconds.
+  /// - Returns: whether it is gone.
+  public func waitForEnd(milliseconds: Int32) -> Bool { socket.file.waitForHangup(milliseconds: milliseconds) }
+}
+
+/// The devices of a mounted volume, as its daemon has them open.
+public struct MountedDevices: Sendable {
+  private let devices: [MappedDevice?]
+
+  init(_ devices: [MappedDevice?]) { self.devices = devices }
+
+  /// Whether this host had the device of an index when the daemon was asked.
+  public func has(_ index: UInt64) -> Bool { index < devices.count && devices[Int(index)] != nil }
+
+  /// The device of an index.
+  /// - Throws: a sentence when this host does not have it.
+  public subscript(index: UInt64) -> MappedDevice {
+    get throws(FamfsError) {
+      guard index < devices.count, let device = devices[Int(index)] else {
+        throw .other("device \(index) of the volume cannot be reached from this host; see famfs status, famfs devadd")
+      }
+      return device
+    }
+  }
+
+  /// Where a range lies.
+  public func memory(of range: Extent) throws(FamfsError) -> MappedDevice { try self[range.device] }
+
+  /// For a volume that a command opens beside the daemon.
+  public func find(_ record: DeviceRecord, _ volume: Superblock) throws(FamfsError) -> any MemoryDevice {
+    try self[UInt64(record.index)]
+  }
+}

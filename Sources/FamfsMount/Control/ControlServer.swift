@@ -1,0 +1,232 @@
+import Famfs
+import Glibc
+import Memory
+import Platform
+
+/// The daemon's end of the control socket: one thread, all connections. Every request is quick, for the data is
+/// copied by the commands themselves; so commands are served one after the other and none waits for another's copy.
+final class ControlServer: Sendable {
+  private let volume: Volume
+  private let staging: Staging?
+  private let pulse: Pulse?
+  private let isReadOnly: Bool
+  private let isStrict: Bool
+  private let settings: LiveSettings
+  private let forget: @Sendable (NodeNumber) throws(Errno) -> Void
+  private let status: @Sendable () -> MountStatus
+  private let listener: MessageSocket
+  private static let connectionLimit = 512
+  /// Bytes: the least bucket of the public famfs.
+  private static let strictBucket: UInt64 = 1 << 30
+
+  /// Listens in `folder`; `run` serves.
+  /// - Parameter forget: has the kernel forget what it has cached of a file.
+  init(
+    volume: Volume, staging: Staging? = nil, pulse: Pulse? = nil, folder: String, isReadOnly: Bool,
+    isStrict: Bool = false,
+    settings: LiveSettings = LiveSettings(), forget: @escaping @Sendable (NodeNumber) throws(Errno) -> Void = { _ in },
+    status: @escaping @Sendable () -> MountStatus
+  ) throws(Errno) {
+    self.volume = volume
+    self.staging = staging
+    self.pulse = pulse
+    self.isReadOnly = isReadOnly
+    self.isStrict = isStrict
+    self.settings = settings
+    self.forget = forget
+    self.status = status
+    listener = try .listening(at: folder + "/" + ControlClient.socketName)
+  }
+
+  /// A command at the other end, and what it has reserved.
+  private final class Connection {
+    let socket: MessageSocket
+    var reservations: Set<UInt64> = []
+    init(_ socket: consuming MessageSocket) { self.socket = socket }
+  }
+
+  /// Serves for as long as the process lives.
+  func run() {
+    var connections: [Connection] = []
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
+    while true {
+      let ready = wait(for: connections)
+      var ended: Set<Int> = []
+      for place in connections.indices where ready.contains(connections[place].socket.file.rawValue) {
+        if !serve(connections[place], buffer) { ended.insert(place) }
+      }
+      for place in ended.sorted(by: >) {
+        // Whoever goes away without a commit has made nothing.
+        for id in connections.remove(at: place).reservations { volume.cancel(id) }
+      }
+      if ready.contains(listener.file.rawValue), let new = accept() { connections.append(new) }
+    }
+  }
+
+  private func wait(for connections: [Connection]) -> Set<Int32> {
+    var files = connections.map { pollfd(fd: $0.socket.file.rawValue, events: Int16(POLLIN), revents: 0) }
+    if connections.count < ControlServer.connectionLimit {
+      files.append(pollfd(fd: listener.file.rawValue, events: Int16(POLLIN), revents: 0))
+    }
+    guard poll(&files, nfds_t(files.count), -1) > 0 else {
+      Clock.sleep(nanoseconds: 1_000_000)
+      return []
+    }
+    return Set(files.filter { $0.revents != 0 }.map(\.fd))
+  }
+
+  private func accept() -> Connection? {
+    do {
+      let socket = try listener.accept()
+      let user = try socket.peerUser()
+      return user == 0 || user == geteuid() ? Connection(socket) : nil
+    } catch {
+      Clock.sleep(nanoseconds: 10_000_000)  // out of descriptors: do not spin until some are closed
+      return nil
+    }
+  }
+
+  /// Answers one message.
+  /// - Returns: false when the connection has ended.
+  private func serve(_ connection: Connection, _ buffer: UnsafeMutableRawBufferPointer) -> Bool {
+    guard let (message, attached) = try? connection.socket.receive(into: buffer) else { return false }
+    if attached >= 0 { close(attached) }  // nobody asked for it
+    if message.isEmpty { return false }
+    var attachment: MappedDevice?
+    let reply: ControlReply
+    do {
+      let request = try ControlRequest(parsing: message)
+      if case .device(let index) = request { attachment = try device(index) }
+      reply = try answer(request, connection)
+    } catch let error as FamfsError {
+      reply = .failed("\(error)")
+    } catch let error as Errno where error == .stale {
+      reply = .failed("another file system was made on \(volume.device.path); unmount this one")
+    } catch let error as Errno where error != .protocolError {
+      reply = .failed("\(volume.device.path): \(error)")
+    } catch {
+      reply = .failed("the daemon did not understand the command; are both of the same version?")
+    }
+    // The volume may let go of the device meanwhile, and its number would be another file's.
+    return withExtendedLifetime(attachment) {
+      (try? connection.socket.send(reply.encode(), descriptor: attachment?.rawDescriptor ?? -1, waiting: false)) != nil
+    }
+  }
+
+  private func answer(_ request: ControlRequest, _ connection: Connection) throws -> ControlReply {
+    switch request {
+    case .status: return .status(status())
+    case .device(let index): return .device(try device(index).path, count: UInt64(volume.deviceCount))
+    case .devices: return .devices(volume.devices())
+    case .addDevice(let path, let force): return .added(try add(path, force: force))
+    case .makeDirectory where isReadOnly, .reserve where isReadOnly, .clone where isReadOnly:
+      throw FamfsError.other("the volume is mounted read-only; mount it without ro first")
+    case .reserve(_, _, let striping?)
+    where isStrict && volume.device.size / striping.buckets < ControlServer.strictBucket:
+      throw FamfsError.other(
+        "\(striping.buckets) buckets of \(volume.device.path) are under 1 GiB each, which the public famfs refuses and this "
+          + "mount is strict; use fewer buckets, or mount it without strict")
+    case .change(let cache, let lifetime):
+      if let cache { settings.cache = cache }
+      if let lifetime { settings.lifetime = lifetime }
+      return .done
+    case .forget(let path):
+      guard let number = volume.find(try entryPath(path)) else { throw FamfsError.notFound(path) }
+      try forget(number)
+      return .done
+    case .makeDirectory(let name):
+      let path = try entryPath(name.path)
+      try claiming(name.path) { () throws(FamfsError) in
+        try volume.makeDirectory(
+          path: path, permissions: name.permissions, userID: name.userID, groupID: name.groupID)
+      }
+      return .done
+    case .reserve(let name, let size, let striping):
+      let path = try entryPath(name.path)
+      let reservation = try claiming(name.path) { () throws(FamfsError) in
+        try volume.reserve(
+          path: path, size: size, permissions: name.permissions, userID: name.userID, groupID: name.groupID,
+          striping: striping)
+      }
+      connection.reservations.insert(reservation.id)
+      return .reserved(reservation.id, reservation.layout)
+    case .map(let path): return try map(path)
+    case .clone(let source, let path):
+      let (original, copy) = (try entryPath(source), try entryPath(path))
+      try claiming(path) { () throws(FamfsError) in try volume.clone(original, to: copy) }
+      return .done
+    case .peers: return .peers(Array((pulse?.peers ?? []).prefix(ControlReply.mostPeers)))
+    case .takeOver(let force):
+      guard let pulse, !isReadOnly else {
+        throw FamfsError.other("the volume is mounted read-only or strict; mount it without that first")
+      }
+      try pulse.takeOver(force: force)
+      return .done
+    case .commitStaged(let path):
+      try staging?.commit(at: Array(path.utf8))
+      return .done
+    case .commit(let ids):
+      // Those that were made are no reservations any more, and cancelling them does nothing.
+      defer { for id in ids where connection.reservations.remove(id) != nil { volume.cancel(id) } }
+      for id in ids {
+        guard connection.reservations.contains(id) else { throw FamfsError.noReservation }
+        try volume.commit(id)
+      }
+      return .done
+    case .cancel(let id):
+      if connection.reservations.remove(id) != nil { volume.cancel(id) }
+      return .done
+    case .replay:
+      let before = volume.usage()
+      volume.catchUp()
+      let after = volume.usage()
+      return .replayed(
+        entries: after.entries, files: after.files - before.files, directories: after.directories - before.directories)
+    }
+  }
+
+  @discardableResult
+  private func claiming<Result>(
+    _ path: String, _ body: () throws(FamfsError) -> Result
+  ) throws(FamfsError) -> Result {
+    guard let staging else { return try body() }
+    return try staging.claiming(path, body)
+  }
+
+  private func device(_ index: UInt64) throws(FamfsError) -> MappedDevice {
+    guard let device = try? volume.memory(index) as? MappedDevice else {
+      let trouble = volume.devices().first { $0.index == index }?.trouble
+      throw .other(trouble ?? "the volume has no device \(index)")
+    }
+    return device
+  }
+
+  /// A client, and a mount that is read-only, may take a device into use that the volume has; `Volume` refuses the rest.
+  private func add(_ path: String, force: Bool) throws(FamfsError) -> UInt64 {
+    // The daemon would hold a file of its own mount open, which could never be unmounted, nor found at the next mount.
+    if let real = try? realPath(path), let mount = MountedVolume.containing(real) {
+      throw .other("\(path) lies in the famfs at \(mount.mountPoint), and cannot be a device of one; name another")
+    }
+    let device: MappedDevice
+    do throws(DeviceError) { device = try MappedDevice(path: path, writable: true, unmounted: true) } catch {
+      throw .device(error)
+    }
+    return try NewDevice.add(device, to: volume, force: force, isReadOnly: isReadOnly)
+  }
+
+  private func map(_ path: String) throws -> ControlReply {
+    guard let number = volume.find(try entryPath(path)) else {
+      if staging?.isStaged(path) == true {
+        throw FamfsError.other("\(path) is not committed yet, and may still change; run famfs commit first")
+      }
+      throw FamfsError.notFound(path)
+    }
+    let node = try volume.node(number)
+    guard node.kind == .file else { throw FamfsError.other("\(path) is a directory, and has no extents; name a file") }
+    return .mapped(volume.layout(of: number), size: node.size)
+  }
+
+  private func entryPath(_ path: String) throws(FamfsError) -> EntryPath {
+    do { return try EntryPath(path) } catch { throw .badPath(path, error) }
+  }
+}

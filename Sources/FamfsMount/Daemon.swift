@@ -1,0 +1,231 @@
+import Famfs
+import Fuse
+import Glibc
+import Memory
+import Platform
+import Synchronization
+
+/// How a volume is to be mounted.
+public struct DaemonOptions: Sendable {
+  /// The device's path.
+  public var device: String
+  /// Where the volume's further devices may be, if they are plain files.
+  public var furtherDevices: [String] = []
+  /// Where; an empty directory.
+  public var mountPoint: String
+  /// What the page cache may keep of contents.
+  public var cache = CachePolicy.auto
+  /// How long the kernel may keep names and attributes, in nanoseconds; nothing of them ever goes stale.
+  public var lifetime = UInt64.max
+  /// Whether other users than the one who mounts may come in.
+  public var allowsOthers = true
+  /// Whether the kernel checks modes; else nobody does, and only the user who mounts may come in.
+  public var checksPermissions = true
+  /// Whether the log is played; else only the volume's own files are there until `famfs logplay`.
+  public var playsLog = true
+  /// Whether all writing is refused, by the kernel and to commands.
+  public var isReadOnly = false
+  /// Nanoseconds from the last close of a file that a program made to its commit.
+  public var commitDelay: UInt64 = 1_000_000_000
+  /// Whether programs on it may be run.
+  public var allowsPrograms = true
+  /// Whether it does no more than the public famfs does.
+  public var isStrict = false
+  /// Says what happens on standard error.
+  public var isForeground = false
+
+  /// The usual options.
+  public init(device: String, mountPoint: String) {
+    self.device = device
+    self.mountPoint = mountPoint
+  }
+}
+
+/// Taking a device into a volume that is open.
+public enum NewDevice {
+  /// Adds a device to a volume, locked while it is stamped and then as the others are.
+  /// - Parameter force: take it even when it holds a file system.
+  /// - Returns: its index.
+  public static func add(
+    _ device: MappedDevice, to volume: Volume, force: Bool, isReadOnly: Bool = false
+  ) throws(FamfsError) -> UInt64 {
+    // One that was stamped for this volume and is not in its log is no more ours than any other.
+    let isOurs = volume.has(device)
+    if !isOurs && isReadOnly { throw .other("the volume is mounted read-only; mount it without ro first") }
+    do { try device.lock(byte: MountLock.mounted, exclusive: !isOurs) } catch {
+      throw .other("\(device.path) is in use by a mount or a command; unmount it, or wait, first")
+    }
+    if !isOurs && !force, let type = ForeignContents.type(at: device.path) {
+      throw .other("\(device.path) holds \(type), which is not famfs; to take it all the same use --force")
+    }
+    let index = try volume.addDevice(device, force: force)
+    do { try device.lock(byte: MountLock.mounted, exclusive: false) } catch { throw .memory(device.path, error) }
+    return index
+  }
+}
+
+/// Serves one mounted volume until it is unmounted.
+public enum Daemon {
+  /// Mounts and serves; returns after the unmount.
+  /// - Parameter ready: called once the mount answers, with a line about it. When it throws, for nobody waits for the
+  ///   mount any more, it is unmounted.
+  /// - Throws: a sentence, when nothing was mounted.
+  public static func run(_ options: DaemonOptions, ready: (String) throws -> Void) throws {
+    let signals = StopSignals()  // blocked before the first thread starts, so that all threads inherit it
+    try MountPoint.prepare(options.mountPoint)
+    let (volume, device) = try open(options)
+    let folder = try RunFolder()
+    defer { folder.remove() }
+    let log = DaemonLog(isForeground: options.isForeground, name: options.device)
+    let settings = LiveSettings(cache: options.cache, lifetime: options.lifetime)
+    let fileSystem = FamfsFileSystem(volume: volume, folder: folder.path, settings: settings)
+    let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
+    guard let mount = Mount.top(at: options.mountPoint) else {
+      throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
+    }
+    let makesFiles = !options.isStrict && !options.isReadOnly
+    let staging = makesFiles ? Staging(of: volume, delay: options.commitDelay, log: log) : nil
+    let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
+    let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
+    let serving = living ?? Serving(fileSystem, over: door)
+    let hasEnded = Ended()
+    do {
+      let notifier = Notifier(door)
+      let server = try ControlServer(
+        volume: volume, staging: staging, pulse: pulse, folder: folder.path, isReadOnly: options.isReadOnly,
+        isStrict: options.isStrict, settings: settings,
+        forget: { (number) throws(Errno) in
+          try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
+        }
+      ) {
+        MountStatus(volume, mountedAs: mount.device, cache: settings.cache, isStrict: options.isStrict)
+      }
+      let follower = Follower(
+        volume: volume, staging: staging, notifier: notifier, log: log, beginsAtOnce: options.playsLog,
+        looksByItself: !options.isStrict)
+      if let staging { _ = try Thread(named: "famfs-staging") { staging.run() } }
+      if let pulse {
+        pulse.beat()
+        _ = try Thread(named: "famfs-pulse") { pulse.run() }
+      }
+      // These last as long as the process.
+      _ = try Thread(named: "famfs-control") { server.run() }
+      _ = try Thread(named: "famfs-follow") { follower.run() }
+      _ = try Thread(named: "famfs-session") {
+        do { try serving.run() } catch { log.error("the session ended: \(error)") }
+        hasEnded.flag.store(true, ordering: .releasing)
+        kill(getpid(), SIGUSR1)
+      }
+      let served = ServedMount(volume: volume, log: log) {
+        let lookups = serving.counts().first { $0.opcode == .lookup }
+        return (lookups?.requests ?? 0, lookups?.errors ?? 0)
+      }
+      do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
+      try MountPoint.checkAnswers(options.mountPoint)
+      try ready(summary(of: volume, options))
+    } catch {
+      unmountOwn(mount, log)
+      throw error
+    }
+    while !hasEnded.flag.load(ordering: .acquiring) {
+      guard signals.wait() != SIGUSR1 else { continue }
+      log.notice("asked to stop: unmounting \(options.mountPoint)")
+      unmountOwn(mount, log)
+    }
+    // The kernel unmounts when no file is open any more. Cut off, programs may have been amid writing.
+    if Mount.top(at: mount.mountPoint)?.device ?? (0, 0) != mount.device { staging?.commitRest(evenOpen: true) }
+    // Cut off rather than unmounted, the mount point would answer errors for ever.
+    unmountOwn(mount, log)
+    pulse?.end()
+  }
+
+  /// Unmounts what this daemon has mounted, unless that has happened: then the place may be another's by now.
+  private static func unmountOwn(_ mount: Mount, _ log: DaemonLog) {
+    guard Mount.top(at: mount.mountPoint)?.device ?? (0, 0) == mount.device else { return }
+    do { try Mounting.unmount(mount.mountPoint, lazily: true) } catch { log.error("\(error)") }
+  }
+
+  /// A session, whatever its file system.
+  private struct Serving: Sendable {
+    let run: @Sendable () throws -> Void
+    let counts: @Sendable () -> [OperationCount]
+
+    init(_ files: some FileSystem, over door: DevFuse) {
+      let session = Session(files, over: door)
+      run = { _ = try session.run(threads: max(2, processorCount())) }
+      counts = { session.counts }
+    }
+  }
+
+  private final class Ended: Sendable {
+    let flag = Atomic(false)
+  }
+
+  private static func mountOptions(_ options: DaemonOptions) -> MountOptions {
+    var mount = MountOptions(source: options.device, subtype: "famfs")
+    // Without the kernel's checks everybody who comes in may do everything.
+    mount.allowOther = mount.allowOther && options.allowsOthers && options.checksPermissions
+    mount.defaultPermissions = options.checksPermissions
+    mount.isReadOnly = options.isReadOnly
+    mount.allowsPrograms = options.allowsPrograms
+    return mount
+  }
+
+  /// Opens the volume, and takes the locks that say so; they last as long as its device is open.
+  private static func open(_ options: DaemonOptions) throws -> (Volume, MappedDevice) {
+    let device = try MountLock.shared(options.device, writable: true)
+    let search = DeviceSearch(named: options.furtherDevices, writable: true) { (device) throws(FamfsError) in
+      do { try MountLock.take(MountLock.mounted, of: device, exclusive: false) } catch {
+        throw .other("\(device.path) is being formatted or repaired at this moment")
+      }
+    }
+    let volume = try Volume(
+      on: device, host: try HostIdentity.systemUUID(), playing: options.playsLog, finding: search.find)
+    if volume.role == .master {
+      do { try MountLock.take(MountLock.master, of: device, exclusive: true) } catch {
+        guard let mount = MountedVolume.of(device: options.device).first else {
+          throw FamfsError.other(
+            "\(options.device) is in use by a command of an earlier mount, or by a mount that cannot be seen from here; "
+              + "wait until it ends")
+        }
+        throw FamfsError.other(
+          "\(options.device) is mounted at \(mount.mountPoint) already, and a master mounts it once; use that mount")
+      }
+    }
+    return (volume, device)
+  }
+
+  private static func summary(of volume: Volume, _ options: DaemonOptions) -> String {
+    let usage = volume.usage()
+    var line =
+      "\(options.mountPoint): \(usage.entries) log entries; \(usage.files) files; "
+      + "\(usage.directories) directories; this host is the volume's \(volume.role.rawValue)"
+    let report = volume.report()
+    if let problem = report.headerProblem { line += "\nwarning: \(problem); nothing can be added" }
+    if let first = report.problems.first {
+      line += "\nwarning: \(usage.problemCount) bad log entries, so nothing can be added; \(first)"
+    }
+    for device in report.devices { if let trouble = device.trouble { line += "\nwarning: \(trouble)" } }
+    return line
+  }
+}
+
+/// SIGINT, SIGTERM and SIGHUP, taken by the main thread, and SIGUSR1, by which the session says that it has ended.
+private struct StopSignals {
+  private var signals = sigset_t()
+
+  init() {
+    sigemptyset(&signals)
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Waits for the next one.
+  func wait() -> Int32 {
+    var signals = signals
+    var number: Int32 = 0
+    while sigwait(&signals, &number) != 0 {}
+    return number
+  }
+}

@@ -1,0 +1,304 @@
+import Famfs
+import Fuse
+import Glibc
+import Memory
+import Platform
+
+/// A famfs volume as FUSE asks about it.
+///
+/// Node ids are the volume's node numbers plus one, so a request finds its file by an index. Names and sizes never
+/// change once they are there, so the kernel may keep what it was told; what a directory gains, `Follower` tells it.
+struct FamfsFileSystem: FileSystem {
+  /// The extended attribute that names the folder with the daemon's sockets.
+  static let folderAttribute = "user.famfs.shadow"
+
+  private let volume: Volume
+  private let defaults = AllocationDefaults()
+  private let folder: [UInt8]
+  private let settings: LiveSettings
+  /// Whether files open for direct I/O can be mapped shared: Linux 6.6 (FUSE_DIRECT_IO_ALLOW_MMAP).
+  private let mapsDirectFiles = kernelVersion() >= (6, 6)
+
+  init(volume: Volume, folder: String, settings: LiveSettings) {
+    self.volume = volume
+    self.folder = Array(folder.utf8)
+    self.settings = settings
+  }
+
+  var lifetime: UInt64 { settings.lifetime }
+
+  /// Names can be made by famfs cp, mkdir and creat only, and metadata is the master's.
+  func refusal(of opcode: Opcode) -> Errno { opcode.changesNames ? refusal : .noSystemCall }
+
+  var refusal: Errno { volume.role == .master ? .notPermitted : .readOnlyFileSystem }
+
+  // MARK: Names and attributes
+
+  func lookup(_ name: RawSpan, in directory: NodeID, _ caller: Caller) throws(Errno) -> Entry {
+    let parent = try NodeNumber(directory)
+    if isDefaults(name, in: parent), let entry = defaults.entry { return entry }
+    let found = name.withUnsafeBytes { name in
+      Result { () throws(Errno) in try volume.lookUp(name, in: parent) }
+    }
+    let (number, node) = try found.get()
+    return entry(number, node)
+  }
+
+  func getattr(_ node: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {
+    if AllocationDefaults.owns(node) { return try defaults.attributes(of: node) }
+    let number = try NodeNumber(node)
+    return CachedAttributes(attributes(number, try volume.node(number)), lifetime: lifetime)
+  }
+
+  /// Whether a name is that of `.meta/.alloc.cfg`.
+  func isDefaults(_ name: RawSpan, in directory: NodeNumber) -> Bool {
+    directory == .meta && name.withUnsafeBytes { $0.elementsEqual(AllocationDefaults.name.utf8) }
+  }
+
+  func create(
+    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ intent: OpenIntent, _ caller: Caller
+  ) throws(Errno) -> (entry: Entry, opened: Opened) {
+    guard isDefaults(name, in: try NodeNumber(directory)) else { throw refusal }
+    return (try defaults.make(flags: intent.flags), Opened(.none, .directIO))
+  }
+
+  func unlink(_ name: RawSpan, in directory: NodeID, _ caller: Caller) throws(Errno) {
+    guard isDefaults(name, in: try NodeNumber(directory)) else { throw refusal }
+    try defaults.remove()
+  }
+
+  func entry(_ number: NodeNumber, _ node: Node) -> Entry {
+    Entry(NodeID(number), attributes(number, node), nameLifetime: lifetime, attributeLifetime: lifetime)
+  }
+
+  private func attributes(_ number: NodeNumber, _ node: Node) -> Attributes {
+    let isDirectory = node.kind == .directory
+    var attributes = Attributes(mode: UInt32(node.permissions) | (isDirectory ? S_IFDIR : S_IFREG))
+    attributes.size = isDirectory ? 4096 : min(node.size, UInt64(Int64.max))
+    attributes.blocks = node.allocated / 512
+    attributes.userID = node.userID
+    attributes.groupID = node.groupID
+    attributes.linkCount = isDirectory ? 2 + node.subdirectories : 1
+    // One request may carry 1 MiB, and programs that ask size their buffers by this.
+    attributes.blockSize = isDirectory ? 4096 : 1 << 20
+    attributes.accessTime = Int64(clamping: node.accessed)
+    attributes.modificationTime = Int64(clamping: node.modified)
+    attributes.changeTime = Int64(clamping: node.changed)
+    return attributes
+  }
+
+  func setattr(
+    _ node: NodeID, _ handle: FileHandle?, _ changes: AttributeChanges, _ caller: Caller
+  ) throws(Errno) -> CachedAttributes {
+    if AllocationDefaults.owns(node) { return try defaults.set(changes, of: node) }
+    let number = try NodeNumber(node)
+    let before = try volume.node(number)
+    if number.isMeta { throw refusal }
+    if let size = changes.size, before.kind == .directory || size != before.size { throw .notPermitted }
+    let now = Clock.realtime()
+    let after = try volume.update(number) { node in
+      if let mode = changes.mode { node.permissions = mode & 0o7777 }
+      if changes.killsSetID || (changes.userID != nil || changes.groupID != nil) && before.kind == .file {
+        node.clearSetID()
+      }
+      if let user = changes.userID { node.userID = user }
+      if let group = changes.groupID { node.groupID = group }
+      if let time = changes.accessTime { node.accessed = time.nanoseconds(now: now) }
+      if let time = changes.modificationTime { node.modified = time.nanoseconds(now: now) }
+      node.changed = now
+    }
+    return CachedAttributes(attributes(number, after), lifetime: lifetime)
+  }
+
+  func getxattr(
+    _ node: NodeID, _ name: RawSpan, into buffer: UnsafeMutableRawBufferPointer, _ caller: Caller
+  ) throws(Errno) -> Int {
+    let isFolder = name.withUnsafeBytes { $0.elementsEqual(FamfsFileSystem.folderAttribute.utf8) }
+    guard isFolder else { throw .noData }
+    if buffer.count >= folder.count { buffer.copyBytes(from: folder) }
+    return folder.count
+  }
+
+  /// None are listed: the one there is belongs to the mount, and programs that copy attributes must not copy it.
+  func listxattr(
+    _ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ caller: Caller
+  ) throws(Errno) -> Int { 0 }
+
+  func statfs(_ node: NodeID, _ caller: Caller) throws(Errno) -> FileSystemStatus {
+    let usage = volume.usage()
+    var status = FileSystemStatus()
+    status.blocks = usage.deviceSize / 4096
+    status.freeBlocks = usage.free / 4096
+    status.availableBlocks = status.freeBlocks
+    status.files = usage.entryCapacity
+    status.freeFiles = usage.entryCapacity - min(usage.entries, usage.entryCapacity)
+    status.longestName = UInt32(EntryPath.maximum)
+    return status
+  }
+
+  // MARK: Directories
+
+  func readdir(
+    _ node: NodeID, _ handle: FileHandle, from cookie: UInt64, into reply: inout DirectoryReply, _ caller: Caller
+  ) throws(Errno) {
+    let directory = try NodeNumber(node)
+    let own = try volume.node(directory)
+    guard own.kind == .directory else { throw .notDirectory }
+    if cookie == 0, reply.add(".".utf8.span.bytes, entry(directory, own), next: 1) == .full { return }
+    if cookie <= 1 {
+      let parent = entry(own.parent, try volume.node(own.parent))
+      if reply.add("..".utf8.span.bytes, parent, next: 2) == .full { return }
+    }
+    if cookie == AllocationDefaults.cookie { return }
+    let previous = cookie <= 2 ? nil : try NodeNumber(cookie: cookie)
+    var isFull = false
+    try volume.children(of: directory, after: previous) { number, child, name in
+      isFull = reply.add(name.bytes, entry(number, child), next: number.cookie) == .full
+      return !isFull
+    }
+    if directory == .meta, !isFull, let entry = defaults.entry {
+      _ = reply.add(AllocationDefaults.name.utf8.span.bytes, entry, next: AllocationDefaults.cookie)
+    }
+  }
+
+  // MARK: Contents
+
+  func open(_ node: NodeID, _ intent: OpenIntent, _ caller: Caller) throws(Errno) -> Opened {
+    if AllocationDefaults.owns(node) { return Opened(.none, .directIO) }
+    let number = try NodeNumber(node)
+    if number.isMeta {
+      if intent.isWriting { throw refusal }
+      return Opened(.none, .directIO)  // it changes with every append
+    }
+    if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
+    return Opened(.none, flags(intent))
+  }
+
+  /// How the kernel treats an open file.
+  func flags(_ intent: OpenIntent) -> OpenFlags {
+    switch settings.cache {
+    case .never: [.directIO, .parallelDirectWrites]
+    // A writer goes past the page cache, which would cut a write into pages and hand them over one by one: then one
+    // that crosses the file's end is refused whole, up to the largest request.
+    case .auto where intent.isWriting && mapsDirectFiles: [.directIO, .parallelDirectWrites]
+    case .auto: []
+    case .always: .keepCache
+    }
+  }
+
+  func read(
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, into reply: inout ReadReply, _ caller: Caller
+  ) throws(Errno) {
+    if AllocationDefaults.owns(node) { return try defaults.read(node, at: offset, into: &reply) }
+    let number = try NodeNumber(node)
+    let wanted = UInt64(reply.wanted)
+    let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
+      Result { () throws(Errno) in
+        let found = try volume.resolve(number, offset: offset, count: wanted, into: ranges)
+        for range in ranges[..<found.pieces] {
+          try reply.append(volume.memory(range.device).bytes(at: range.offset, count: Int(range.length)))
+        }
+      }
+    }
+    try outcome.get()
+  }
+
+  func write(
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ caller: Caller
+  ) throws(Errno) -> Int {
+    if AllocationDefaults.owns(node) {
+      try defaults.write(node, at: offset, data)
+      return data.count
+    }
+    let number = try NodeNumber(node)
+    if number.isMeta { throw refusal }
+    let size = try volume.node(number).size
+    let (end, overflow) = offset.addingReportingOverflow(UInt64(data.count))
+    if overflow || end > size { throw .fileTooLarge }
+    let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
+      Result { () throws(Errno) in
+        let found = try volume.resolve(number, offset: offset, count: UInt64(data.count), into: ranges)
+        var done = 0
+        for range in ranges[..<found.pieces] {
+          let piece = data[done..<done + Int(range.length)]
+          try volume.memory(range.device).write(at: range.offset, from: UnsafeRawBufferPointer(rebasing: piece))
+          done += piece.count
+        }
+        return done
+      }
+    }
+    let done = try outcome.get()
+    volume.device.fence()  // of this CPU, for all devices
+    let now = Clock.realtime()
+    _ = try volume.update(number) { node in
+      (node.modified, node.changed) = (now, now)
+      if killsSetID { node.clearSetID() }
+    }
+    return done
+  }
+
+  /// Every write is in the memory when it returns.
+  func fsync(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {}
+
+  func fsyncdir(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {}
+
+  func lseek(
+    _ node: NodeID, _ handle: FileHandle, _ offset: UInt64, _ target: SeekTarget, _ caller: Caller
+  ) throws(Errno) -> UInt64 {
+    let isDefaults = AllocationDefaults.owns(node)
+    let size = isDefaults ? try defaults.attributes(of: node).attributes.size : try volume.node(NodeNumber(node)).size
+    if offset >= size { throw .noSuchAddress }
+    return target == .data ? offset : size
+  }
+}
+
+/// What the kernel's page cache may keep of a file's contents.
+public enum CachePolicy: String, CaseIterable, Sendable {
+  /// Nothing: every read(2) and write(2) goes to the memory. Mapped pages are still cached while they are mapped.
+  case never
+  /// Until the file is opened again: an open sees what other hosts had written before it.
+  case auto
+  /// For good: for data that nobody changes.
+  case always
+}
+
+/// A request carries at most 1 MiB, and no two pieces of one lie in the same 4 KiB.
+private let mostPieces = 258
+
+extension NodeNumber {
+  init(_ id: NodeID) throws(Errno) {
+    guard id.rawValue > 0, let number = UInt32(exactly: id.rawValue - 1) else { throw .stale }
+    self.init(number)
+  }
+
+  /// Cookies 1 and 2 stand for `.` and `..`.
+  init(cookie: UInt64) throws(Errno) {
+    guard let number = UInt32(exactly: cookie - 2) else { throw .invalidArgument }
+    self.init(number)
+  }
+  var cookie: UInt64 { UInt64(rawValue) + 2 }
+
+  fileprivate var isMeta: Bool { self == .meta || self == .superblock || self == .log }
+}
+
+extension NodeID {
+  init(_ number: NodeNumber) { self.init(rawValue: UInt64(number.rawValue) + 1) }
+}
+
+extension NodeAttributes {
+  /// As the kernel does it when somebody else writes: setuid goes, and setgid where the group may execute.
+  fileprivate mutating func clearSetID() {
+    permissions &= ~S_ISUID
+    if permissions & S_IXGRP != 0 { permissions &= ~S_ISGID }
+  }
+}
+
+extension TimeChange {
+  func nanoseconds(now: UInt64) -> UInt64 {
+    switch self {
+    case .now: now
+    case .at(let time): UInt64(clamping: time)
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import Famfs
+import Fuse
+import Glibc
+import Platform
+
+/// The directory that a volume is mounted on.
+enum MountPoint {
+  /// Checks that a volume can be mounted there; a mount whose daemon died there is cleared away.
+  static func prepare(_ path: String) throws(FamfsError) {
+    if let mount = Mount.top(at: path) {
+      guard mount.type == MountedVolume.type, MountedVolume.isDead(mount) else {
+        throw .other("\(path) has \(mount.source) mounted on it already; unmount it first, or use another directory")
+      }
+      do { try Mounting.unmount(path, lazily: true) } catch {
+        throw .other("\(path) has a famfs on it whose daemon is gone, and it cannot be unmounted: \(error)")
+      }
+    }
+    if let error = statusError(of: path) {
+      throw .other(
+        "mount point \(path): \(error); \(error == .noEntry ? "make it with mkdir" : "name another directory")")
+    }
+    guard (try? FileStatus(path: path))?.kind == .directory else {
+      throw .other("mount point \(path) is not a directory; name one that is empty")
+    }
+    guard try isEmpty(path) else {
+      throw .other("mount point \(path) is not empty, and its files would be hidden; name an empty directory")
+    }
+  }
+
+  /// Asks a new mount something that only its daemon can answer.
+  static func checkAnswers(_ path: String) throws(FamfsError) {
+    var status = statvfs()
+    if statvfs(path, &status) == -1 { throw .other("\(path) is mounted but does not answer: \(Errno.current)") }
+  }
+
+  private static func statusError(of path: String) -> Errno? {
+    do { _ = try FileStatus(path: path) } catch { return error }
+    return nil
+  }
+
+  private static func isEmpty(_ path: String) throws(FamfsError) -> Bool {
+    guard let directory = opendir(path) else { throw .other("mount point \(path): \(Errno.current)") }
+    defer { closedir(directory) }
+    var count = 0
+    while readdir(directory) != nil { count += 1 }
+    return count <= 2  // . and ..
+  }
+}

@@ -1,0 +1,176 @@
+import Famfs
+import Glibc
+import Memory
+import Platform
+import Synchronization
+
+/// A mount that has left a sign of life, as another one sees it.
+public struct Peer: Equatable, Sendable {
+  /// What it left last.
+  public var beat: Heartbeat
+  /// Nanoseconds since it was seen to change; nil when it has not been since this mount began.
+  public var age: UInt64?
+
+  /// Whether it lives, as far as can be told: a beat comes twice a second.
+  public var isAlive: Bool { age.map { $0 < Pulse.patience } ?? false }
+}
+
+/// Leaves this mount's sign of life twice a second, looks at those of others, and sees to the lock of the master, on a
+/// thread of its own.
+final class Pulse: Sendable {
+  /// Nanoseconds between two beats.
+  static let interval: UInt64 = 500_000_000
+  /// Nanoseconds without a change after which a mount counts as dead.
+  static let patience: UInt64 = 5_000_000_000
+
+  private struct State {
+    var beat: Heartbeat
+    var slot: Int?
+    var peers: [Peer] = []
+    /// When each mount was last seen to change, and its count then: `Clock.monotonic`.
+    var seen: [UInt64: (count: UInt64, time: UInt64?)] = [:]
+    /// When this mount claimed the mastership that it does not have yet.
+    var claim: UInt64?
+    var holdsLock: Bool
+  }
+
+  private let volume: Volume
+  private let device: MappedDevice
+  private let log: DaemonLog
+  private let state: Mutex<State>
+
+  init(of volume: Volume, on device: MappedDevice, host: UUID, log: DaemonLog) {
+    self.volume = volume
+    self.device = device
+    self.log = log
+    let beat = Heartbeat(
+      host: host, mount: .random(in: 1 ... .max), isMaster: volume.role == .master, since: Clock.realtime(),
+      hostName: hostName())
+    state = Mutex(State(beat: beat, holdsLock: volume.role == .master))
+  }
+
+  /// Beats for as long as the process lives.
+  func run() {
+    while true {
+      beat()
+      Clock.sleep(nanoseconds: Pulse.interval)
+    }
+  }
+
+  /// Once: this mount's sign, and those of the others.
+  func beat() {
+    let entries = volume.usage().entries
+    state.withLock { state in
+      keepLock(&state)
+      state.beat.entries = entries
+      state.beat.isMaster = volume.role == .master
+      if volume.isLost { return }
+      do {
+        try volume.leave(&state.beat, at: &state.slot)
+        look(try volume.heartbeats(), &state)
+      } catch {
+        // Memory that cannot be used is told of where files are read.
+      }
+    }
+  }
+
+  private func look(_ beats: [Heartbeat], _ state: inout State) {
+    let now = Clock.monotonic()
+    state.peers = beats.map { beat in
+      let before = state.seen[beat.mount]
+      let time = before == nil ? nil : before?.count == beat.count ? before?.time : now
+      state.seen[beat.mount] = (beat.count, beat.mount == state.beat.mount ? now : time)
+      return Peer(beat: beat, age: state.seen[beat.mount]?.time.map { now - $0 })
+    }
+    let known = Set(beats.map(\.mount))
+    state.seen = state.seen.filter { known.contains($0.key) }
+  }
+
+  /// The lock of the master goes with the role.
+  private func keepLock(_ state: inout State) {
+    if state.holdsLock && volume.role == .client {
+      device.unlock(byte: MountLock.master)
+      state.holdsLock = false
+      log.notice("the host with system UUID \(volume.master) is the volume's master now; this mount is a client")
+    }
+    // A poll of the old master lies between the claim and the first append.
+    guard let claim = state.claim, Clock.monotonic() - claim > 1_000_000_000 else { return }
+    guard state.holdsLock || (try? device.lock(byte: MountLock.master, exclusive: true)) != nil else { return }
+    state.holdsLock = true
+    state.claim = nil
+    do throws(FamfsError) {
+      try volume.becomeMaster()
+      log.notice("this mount is the volume's master now")
+    } catch {
+      device.unlock(byte: MountLock.master)
+      state.holdsLock = false
+      log.warning("\(error)")
+    }
+  }
+
+  /// All mounts that have left a sign of life, this one too.
+  var peers: [Peer] { state.withLock { $0.peers } }
+
+  /// Makes this host the master; that it is shows in the status, a second or two later.
+  /// - Throws: a sentence, also when the old master lives and it is not forced.
+  func takeOver(force: Bool) throws(FamfsError) {
+    if volume.role == .master { return }
+    try state.withLock { (state) throws(FamfsError) in
+      if !force { try Mastership.checkGone(state.peers, volume) }
+      try volume.claimMastership()
+      state.claim = Clock.monotonic()
+    }
+  }
+
+  /// Takes this mount's sign of life away.
+  func end() {
+    state.withLock { state in
+      if let slot = state.slot, !volume.isLost { try? volume.withdraw(from: slot) }
+      state.slot = nil
+    }
+  }
+}
+
+/// Whether a volume may be taken over.
+public enum Mastership {
+  /// Checks that the master does not live.
+  static func checkGone(_ peers: [Peer], _ volume: Volume) throws(FamfsError) {
+    let master = volume.master
+    let living = peers.first { peer in
+      // A young mount has seen nobody change yet: then the clocks have to do.
+      let isRecent = peer.age == nil && peer.beat.time &+ Pulse.patience > Clock.realtime()
+      return peer.beat.isMaster && peer.beat.host == master && (peer.isAlive || isRecent)
+    }
+    guard let living else { return }
+    throw alive(living.beat, volume)
+  }
+
+  /// The same for a volume that is not mounted: watches for a while.
+  public static func checkGone(_ volume: Volume) throws(FamfsError) {
+    let (before, after): ([Heartbeat], [Heartbeat])
+    do throws(Errno) {
+      before = try volume.heartbeats().filter { $0.isMaster && $0.host == volume.master }
+      if before.isEmpty { return }
+      Clock.sleep(nanoseconds: 2 * Pulse.interval + Pulse.interval / 2)
+      after = try volume.heartbeats()
+    } catch {
+      throw .memory(volume.device.path, error)
+    }
+    for beat in after {
+      if before.contains(where: { $0.mount == beat.mount && $0.count != beat.count }) { throw alive(beat, volume) }
+    }
+  }
+
+  private static func alive(_ beat: Heartbeat, _ volume: Volume) -> FamfsError {
+    .other(
+      "the volume's master, \(oneLine(beat.hostName)) (\(volume.master)), is alive: its last sign is of a moment ago; "
+        + "unmount it there, or use --force")
+  }
+}
+
+/// This machine's name, as uname(2) has it.
+private func hostName() -> String {
+  var names = utsname()
+  guard uname(&names) == 0 else { return "?" }
+  return withUnsafeBytes(of: &names.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+}

@@ -1,0 +1,276 @@
+import Famfs
+import Fuse
+import Platform
+import Synchronization
+
+/// The bytes of a file that is being made: in the device already, in space that grows.
+///
+/// Requests hold its lock while they access the device; they are those of this one file.
+final class StagedContents: Sendable {
+  struct State {
+    var extents: [Extent] = []
+    /// Bytes of the file.
+    var size: UInt64 = 0
+    /// Bytes from the file's start that hold what was written, or zeros; behind them the device has old bytes.
+    var written: UInt64 = 0
+    /// Space that is used no more.
+    var abandoned: [Extent] = []
+    /// The log has it: nothing here may change any more.
+    var isCommitted = false
+    /// Counts changes, for they may be noted in another order than they came in.
+    var revision: UInt64 = 0
+
+    /// Bytes that fit the extents.
+    var capacity: UInt64 { extents.reduce(0) { $0 + $1.length } }
+  }
+
+  private let volume: Volume
+  private let graveyard: Graveyard
+  /// The master's term in which it was made. When that is over its space is another master's to give out.
+  private let term: UInt64
+  private let state = Mutex(State())
+
+  init(of volume: Volume, term: UInt64, _ graveyard: Graveyard) {
+    self.volume = volume
+    self.term = term
+    self.graveyard = graveyard
+  }
+
+  /// What can be told without the lock being held for long.
+  typealias Shape = (size: UInt64, allocated: UInt64, revision: UInt64)
+
+  /// Does something with the contents, unless the log has them: then nil.
+  /// - Parameter body: may be called again when it throws ENOSPC, which must leave all as it was.
+  func withState<Result>(_ body: (inout State) throws(Errno) -> Result) throws(Errno) -> (Result, Shape)? {
+    var rounds = 0
+    while true {
+      // What was removed a moment ago comes back soon; the kernel may not even have told yet that it is forgotten.
+      let isHopeless = rounds > 0 && graveyard.isEmpty || rounds == 50
+      do throws(Errno) { return try attempt(body) } catch {
+        if error != .noSpace || isHopeless { throw error }
+      }
+      rounds += 1
+      Clock.sleep(nanoseconds: 20_000_000)
+      graveyard.clear()
+    }
+  }
+
+  private func attempt<Result>(_ body: (inout State) throws(Errno) -> Result) throws(Errno) -> (Result, Shape)? {
+    try state.withLock { (state) throws(Errno) in
+      if volume.isLost { throw .stale }
+      if state.isCommitted { return nil }
+      guard volume.term == term else { throw .readOnlyFileSystem }
+      defer { graveyard.bury(&state.abandoned, of: term) }
+      let result = try body(&state)
+      state.revision += 1
+      return (result, (state.size, state.capacity, state.revision))
+    }
+  }
+
+  /// Does the last things and hands the layout to `commit`; when that says that it is done nothing changes any more.
+  func finish(_ commit: (UInt64, FileLayout) throws(FamfsError) -> Bool) throws(FamfsError) {
+    try state.withLock { (state) throws(FamfsError) in
+      if state.isCommitted { return }
+      guard volume.term == term else { throw .notMaster(volume.master) }
+      if volume.isLost { throw .disabled("another file system was made on the device; unmount this one") }
+      do throws(Errno) { try state.complete(on: volume) } catch { throw .memory(volume.device.path, error) }
+      let unit = volume.superblock.allocationUnit
+      let (kept, surplus) = state.extents.split(at: (state.size + unit - 1) / unit * unit)
+      guard try commit(state.size, FileLayout(ExtentList(kept))) else { return }
+      state.extents = kept
+      state.abandoned += surplus
+      state.isCommitted = true
+      graveyard.bury(&state.abandoned, of: term)
+    }
+  }
+
+  /// All its space, when the file is gone.
+  func abandon() {
+    state.withLock { state in
+      if state.isCommitted { return }
+      graveyard.bury(&state.extents, of: term)
+      (state.size, state.written) = (0, 0)
+    }
+  }
+}
+
+extension StagedContents.State {
+  private static let most: UInt64 = 1 << 30
+
+  /// Writes, growing as need be.
+  mutating func write(_ data: UnsafeRawBufferPointer, at offset: UInt64, on volume: Volume) throws(Errno) {
+    let (end, overflow) = offset.addingReportingOverflow(UInt64(data.count))
+    if overflow || end > UInt64(Int64.max) { throw .fileTooLarge }
+    if data.isEmpty { return }
+    // Twice the room each time, so that a file of any size has few extents.
+    if end > capacity { try grow(to: end, preferably: max(end, capacity + min(capacity, Self.most)), on: volume) }
+    if offset > written { try zero(written..<offset, on: volume) }
+    var done = 0
+    try forEachRange(offset, UInt64(data.count)) { (range) throws(Errno) in
+      let piece = data[done..<done + Int(range.length)]
+      try volume.memory(range.device).write(at: range.offset, from: UnsafeRawBufferPointer(rebasing: piece))
+      done += piece.count
+    }
+    volume.device.fence()  // of this CPU, for all devices
+    written = max(written, end)
+    size = max(size, end)
+  }
+
+  /// Sets the size; what is new reads as zeros.
+  mutating func resize(to new: UInt64, on volume: Volume) throws(Errno) {
+    if new > capacity { try grow(to: new, preferably: new, on: volume) }
+    size = new
+    written = min(written, new)
+  }
+
+  /// Makes sure that there is room for so many bytes.
+  mutating func reserve(_ bytes: UInt64, on volume: Volume) throws(Errno) {
+    if bytes > capacity { try grow(to: bytes, preferably: bytes, on: volume) }
+  }
+
+  /// Makes a range of the file read as zeros.
+  mutating func clear(_ range: Range<UInt64>, on volume: Volume) throws(Errno) {
+    let range = range.clamped(to: 0..<written)
+    if !range.isEmpty { try zero(range, on: volume) }
+  }
+
+  /// Zeros behind what was written: whoever maps the device's own memory sees whole pages.
+  mutating func complete(on volume: Volume) throws(Errno) {
+    let end = min((size + 4095) / 4096 * 4096, capacity)
+    if written < end { try zero(written..<end, on: volume) }
+    volume.device.fence()
+    written = size
+  }
+
+  /// Appends what the file holds to a reply.
+  func read(at offset: UInt64, into reply: inout ReadReply, on volume: Volume) throws(Errno) {
+    guard offset < size else { return }
+    let end = min(size, offset + UInt64(reply.wanted))
+    if offset < min(end, written) {
+      let count = min(end, written) - offset
+      var pieces: [Extent] = []
+      forEachRange(offset, count) { pieces.append($0) }
+      for piece in pieces {
+        try reply.append(volume.memory(piece.device).bytes(at: piece.offset, count: Int(piece.length)))
+      }
+    }
+    var missing = end - max(offset, min(end, written))
+    while missing > 0 {
+      let count = min(missing, UInt64(zeros.bytes.count))
+      try reply.append(UnsafeRawBufferPointer(rebasing: zeros.bytes[..<Int(count)]))
+      missing -= count
+    }
+  }
+
+  private mutating func zero(_ range: Range<UInt64>, on volume: Volume) throws(Errno) {
+    try forEachRange(range.lowerBound, range.upperBound - range.lowerBound) { (piece) throws(Errno) in
+      try volume.memory(piece.device).zero(at: piece.offset, count: piece.length)
+    }
+  }
+
+  private func forEachRange<Failure: Error>(
+    _ offset: UInt64, _ count: UInt64, _ body: (Extent) throws(Failure) -> Void
+  ) throws(Failure) {
+    try resolve(extents[...], chunkSize: 0, offset: offset, count: count) { (device, start, length) throws(Failure) in
+      try body(Extent(device: device, offset: start, length: length))
+    }
+  }
+
+  private mutating func grow(to needed: UInt64, preferably wanted: UInt64, on volume: Volume) throws(Errno) {
+    do throws(FamfsError) {
+      for target in wanted > needed ? [wanted, needed] : [needed] {
+        do throws(FamfsError) { return try take(target, on: volume) } catch {
+          if target == needed || error.errno != .noSpace { throw error }
+        }
+      }
+    } catch {
+      throw error.errno
+    }
+  }
+
+  /// Takes room for `target` bytes in all.
+  private mutating func take(_ target: UInt64, on volume: Volume) throws(FamfsError) {
+    let more = try volume.takeSpace(target - capacity, behind: extents.last, for: "the file")
+    let grown = extents.joined(with: more)
+    if grown.count <= ExtentList.capacity {
+      extents = grown
+      return
+    }
+    // Too many pieces: to a new place, as a whole.
+    volume.giveSpace(more, of: volume.term)
+    let room = try volume.takeSpace(target, behind: nil, for: "the file")
+    do throws(Errno) { try copy(to: room, on: volume) } catch {
+      volume.giveSpace(room, of: volume.term)
+      throw .memory(volume.device.path, error)
+    }
+    abandoned += extents
+    extents = room
+  }
+
+  private func copy(to room: [Extent], on volume: Volume) throws(Errno) {
+    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { piece.deallocate() }
+    var done: UInt64 = 0
+    while done < written {
+      let count = min(UInt64(piece.count), written - done)
+      var place = 0
+      try forEachRange(done, count) { (range) throws(Errno) in
+        let part = UnsafeMutableRawBufferPointer(rebasing: piece[place..<place + Int(range.length)])
+        try volume.memory(range.device).read(at: range.offset, into: part)
+        place += part.count
+      }
+      place = 0
+      try resolve(room[...], chunkSize: 0, offset: done, count: count) { (device, start, length) throws(Errno) in
+        let part = UnsafeRawBufferPointer(rebasing: piece[place..<place + Int(length)])
+        try volume.memory(device).write(at: start, from: part)
+        place += part.count
+      }
+      done += count
+    }
+    volume.device.fence()
+  }
+}
+
+/// What is read where nothing was written.
+private struct Zeros: @unchecked Sendable {  // nobody writes to them
+  let bytes: UnsafeRawBufferPointer
+
+  init() {
+    let page = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
+    page.initializeMemory(as: UInt8.self, repeating: 0)
+    bytes = UnsafeRawBufferPointer(page)
+  }
+}
+
+private let zeros = Zeros()
+
+extension [Extent] {
+  /// The same and more behind, with what touches made one.
+  fileprivate func joined(with more: [Extent]) -> [Extent] {
+    var all = self
+    for extent in more {
+      if let last = all.last, last.device == extent.device, last.offset + last.length == extent.offset {
+        all[all.count - 1].length += extent.length
+      } else {
+        all.append(extent)
+      }
+    }
+    return all
+  }
+
+  /// The first `bytes` of it, and the rest.
+  fileprivate func split(at bytes: UInt64) -> ([Extent], [Extent]) {
+    var (kept, rest): ([Extent], [Extent]) = ([], [])
+    var missing = bytes
+    for extent in self {
+      let length = Swift.min(missing, extent.length)
+      if length > 0 { kept.append(Extent(device: extent.device, offset: extent.offset, length: length)) }
+      if length < extent.length {
+        rest.append(
+          Extent(device: extent.device, offset: extent.offset + length, length: extent.length - length))
+      }
+      missing -= length
+    }
+    return (kept, rest)
+  }
+}

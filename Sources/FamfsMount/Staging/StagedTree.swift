@@ -1,0 +1,278 @@
+import Famfs
+import Fuse
+import Glibc
+import Platform
+
+/// Where something is found: a directory of the log, or one that is staged.
+enum Place: Hashable {
+  case number(NodeNumber)
+  case staged(NodeID)
+}
+
+/// What was made on the mount: staged until the log has it, and known by its first number for as long as the kernel
+/// knows it.
+struct StagedNode {
+  let isDirectory: Bool
+  /// The master's term in which it was made.
+  let term: UInt64
+  var permissions: UInt32
+  var userID: UInt32
+  var groupID: UInt32
+  var accessed: UInt64
+  var modified: UInt64
+  var changed: UInt64
+  /// Bytes of a file, and of the space that it has.
+  var shape: StagedContents.Shape = (0, 0, 0)
+  /// A file's bytes.
+  var contents: StagedContents?
+  /// Its directory and name; nil when it was removed, or committed.
+  var link: (parent: Place, name: [UInt8])?
+  /// What it is in the log, once it is.
+  var committed: NodeNumber?
+  /// Open files.
+  var opens = 0
+  /// How often the kernel was told of it and has not forgotten.
+  var lookups: UInt64 = 0
+  /// Whether fsync(2) was answered while its name was a passing one.
+  var isPromised = false
+}
+
+/// Names and attributes of what is staged. A value: `Staging` keeps it under its lock.
+struct StagedTree {
+  /// Numbers of their own, far above those of the log.
+  private static let firstID: UInt64 = 1 << 40
+  private var lastID = StagedTree.firstID
+
+  private(set) var nodes: [NodeID: StagedNode] = [:]
+  private var children: [Place: [[UInt8]: NodeID]] = [:]
+  /// The log's numbers of what the kernel knows by another one.
+  private var aliases: [NodeNumber: NodeID] = [:]
+  /// What open directories were found to hold, by handle.
+  private var listings: [FileHandle: Listing] = [:]
+  private var lastHandle: UInt64 = 0
+  /// When to commit what, by `Clock.monotonic`.
+  private(set) var due: [NodeID: UInt64] = [:]
+
+  /// Contents of files that nobody can reach any more.
+  private var dropped: [StagedContents] = []
+
+  var isEmpty: Bool { nodes.isEmpty }
+  /// Files and directories that the log does not have.
+  var stagedCount: Int { nodes.count { $1.link != nil } }
+
+  static func isStaged(_ id: NodeID) -> Bool { id.rawValue > firstID }
+
+  // MARK: Asking
+
+  subscript(id: NodeID) -> StagedNode? {
+    get { nodes[id] }
+    set { nodes[id] = newValue }
+  }
+
+  /// Where a directory of this id has its children.
+  func place(of id: NodeID) throws(Errno) -> Place {
+    guard StagedTree.isStaged(id) else { return .number(try NodeNumber(id)) }
+    guard let node = nodes[id] else { throw .stale }
+    guard node.isDirectory else { throw .notDirectory }
+    return node.committed.map { .number($0) } ?? .staged(id)
+  }
+
+  /// The id by which the kernel knows a node of the log.
+  func id(of number: NodeNumber) -> NodeID { aliases[number] ?? NodeID(number) }
+
+  func child(_ name: [UInt8], of place: Place) -> NodeID? { children[place]?[name] }
+
+  /// Staged children of a directory, oldest first.
+  func children(of place: Place) -> [NodeID] { (children[place] ?? [:]).values.sorted { $0.rawValue < $1.rawValue } }
+
+  func hasChildren(_ place: Place) -> Bool { children[place] != nil }
+
+  func subdirectories(of place: Place) -> UInt32 {
+    UInt32((children[place] ?? [:]).values.count { nodes[$0]?.isDirectory ?? false })
+  }
+
+  /// A directory's path, byte for byte; empty for the root.
+  func path(of place: Place, in volume: Volume) throws(Errno) -> [UInt8] {
+    switch place {
+    case .number(let number): return volume.pathBytes(of: number)
+    case .staged(let id):
+      guard let link = nodes[id]?.link else { throw .noEntry }
+      return try path(of: link.parent, in: volume).appending(link.name)
+    }
+  }
+
+  /// How many bytes the longest path below a directory has behind its own.
+  func depth(of place: Place) -> Int {
+    (children[place] ?? [:]).map { name, id in
+      1 + name.count + (nodes[id]?.isDirectory == true ? depth(of: .staged(id)) : 0)
+    }.max() ?? 0
+  }
+
+  /// What is staged below a directory of the log, or a staged one, but open files.
+  func closed(below place: Place, in volume: Volume) -> [NodeID] {
+    var found: [NodeID] = []
+    for (id, node) in nodes where node.opens == 0 {
+      if let parent = node.link?.parent, isBelow(parent, place, volume) { found.append(id) }
+    }
+    return found
+  }
+
+  private func isBelow(_ place: Place, _ top: Place, _ volume: Volume) -> Bool {
+    if place == top || top == .number(.root) { return true }
+    switch place {
+    case .number(.root): return false
+    case .number(let number):
+      guard let parent = try? volume.node(number).parent else { return false }
+      return isBelow(.number(parent), top, volume)
+    case .staged(let id):
+      guard let parent = nodes[id]?.link?.parent else { return false }
+      return isBelow(parent, top, volume)
+    }
+  }
+
+  /// Whether a place is a directory, or in it.
+  func isInside(_ place: Place, _ directory: NodeID) -> Bool {
+    guard case .staged(let id) = place else { return false }
+    return id == directory || (nodes[id]?.link).map { isInside($0.parent, directory) } ?? false
+  }
+
+  // MARK: Changing
+
+  /// Adds something; the kernel is about to be told.
+  mutating func add(_ node: StagedNode, _ name: [UInt8], in place: Place) -> NodeID {
+    lastID += 1
+    let id = NodeID(rawValue: lastID)
+    var node = node
+    node.link = (place, name)
+    nodes[id] = node
+    children[place, default: [:]][name] = id
+    touch(place, node.modified)
+    return id
+  }
+
+  /// Takes a name away; what had it lives on while it is open or known.
+  mutating func unlink(_ id: NodeID, _ time: UInt64) {
+    guard let link = nodes[id]?.link else { return }
+    remove(link)
+    nodes[id]?.link = nil
+    nodes[id]?.changed = time
+    due[id] = nil
+    touch(link.parent, time)
+    forgetIfUnknown(id)
+  }
+
+  mutating func move(_ id: NodeID, _ name: [UInt8], in place: Place, _ time: UInt64) {
+    guard let link = nodes[id]?.link else { return }
+    remove(link)
+    nodes[id]?.link = (place, name)
+    nodes[id]?.changed = time
+    children[place, default: [:]][name] = id
+    touch(link.parent, time)
+    touch(place, time)
+  }
+
+  private mutating func remove(_ link: (parent: Place, name: [UInt8])) {
+    children[link.parent]?[link.name] = nil
+    if children[link.parent]?.isEmpty == true { children[link.parent] = nil }
+  }
+
+  /// Notes that a staged directory has changed.
+  private mutating func touch(_ place: Place, _ time: UInt64) {
+    guard case .staged(let id) = place else { return }
+    nodes[id]?.modified = time
+    nodes[id]?.changed = time
+  }
+
+  /// Notes that the log has it now.
+  mutating func settle(_ id: NodeID, as number: NodeNumber) {
+    guard let link = nodes[id]?.link else { return }
+    remove(link)
+    nodes[id]?.link = nil
+    nodes[id]?.committed = number
+    due[id] = nil
+    aliases[number] = id
+    if let orphans = children.removeValue(forKey: .staged(id)) {
+      for child in orphans.values { nodes[child]?.link?.parent = .number(number) }
+      children[.number(number)] = orphans
+    }
+    forgetIfUnknown(id)
+  }
+
+  /// Says when to commit something, unless that has happened, or it was removed.
+  mutating func set(due time: UInt64, of id: NodeID) { if nodes[id]?.link != nil { due[id] = time } }
+
+  /// Notes how large a file is by now.
+  mutating func note(_ shape: StagedContents.Shape, of id: NodeID) {
+    if let known = nodes[id]?.shape.revision, known < shape.revision { nodes[id]?.shape = shape }
+  }
+
+  mutating func count(_ id: NodeID) { nodes[id]?.lookups += 1 }
+
+  mutating func forget(_ id: NodeID, _ count: UInt64) {
+    guard let lookups = nodes[id]?.lookups else { return }
+    nodes[id]?.lookups = lookups - min(count, lookups)
+    forgetIfUnknown(id)
+  }
+
+  mutating func open(_ id: NodeID) {
+    nodes[id]?.opens += 1
+    due[id] = nil
+  }
+
+  /// - Returns: whether that was the last open file of it.
+  mutating func close(_ id: NodeID) -> Bool {
+    guard let opens = nodes[id]?.opens, opens > 0 else { return false }
+    nodes[id]?.opens = opens - 1
+    forgetIfUnknown(id)
+    return opens == 1
+  }
+
+  /// Nobody can name it any more: no directory, no open file, not the kernel.
+  private mutating func forgetIfUnknown(_ id: NodeID) {
+    guard let node = nodes[id], node.link == nil, node.opens == 0, node.lookups == 0 else { return }
+    nodes[id] = nil
+    if let number = node.committed {
+      aliases[number] = nil
+    } else if let contents = node.contents {
+      dropped.append(contents)
+    }
+  }
+
+  /// What a directory held when a reader began: each thing is listed once, also when it is committed meanwhile.
+  struct Listing {
+    /// Numbers of the log from this one on came later, or are among `staged`.
+    var end: UInt32 = .max
+    var staged: [NodeID] = []
+    /// Their names then.
+    var names: [[UInt8]] = []
+  }
+
+  mutating func openListing() -> FileHandle {
+    lastHandle += 1
+    let handle = FileHandle(rawValue: lastHandle)
+    listings[handle] = Listing()
+    return handle
+  }
+
+  mutating func closeListing(_ handle: FileHandle) { listings[handle] = nil }
+
+  func listing(_ handle: FileHandle) -> Listing { listings[handle] ?? Listing() }
+
+  /// Looks again what a directory holds.
+  mutating func beginListing(_ handle: FileHandle, of place: Place, end: UInt32) -> Listing {
+    let staged = children(of: place)
+    let listing = Listing(end: end, staged: staged, names: staged.map { nodes[$0]?.link?.name ?? [] })
+    listings[handle] = listing
+    return listing
+  }
+
+  mutating func takeDropped() -> [StagedContents] {
+    defer { dropped = [] }
+    return dropped
+  }
+}
+
+extension [UInt8] {
+  /// A path and a name in it.
+  func appending(_ name: [UInt8]) -> [UInt8] { isEmpty ? name : self + [UInt8(ascii: "/")] + name }
+}

@@ -1,0 +1,194 @@
+import Famfs
+import Fuse
+import Glibc
+import Platform
+import Synchronization
+
+/// What is being made on the mount: files and directories that programs have created and that the log does not have
+/// yet. A commit is one log entry, of which other hosts see all or nothing.
+///
+/// Locks, in this order: a file's contents; the tree; the volume's own. The tree's lock is held over an append, for
+/// names must not change meanwhile, and never over an access to contents.
+final class Staging: Sendable {
+  let volume: Volume
+  let graveyard: Graveyard
+  /// Nanoseconds from a file's last close to its commit.
+  let delay: UInt64
+  private let log: DaemonLog
+  private let tree = Mutex(StagedTree())
+  /// Whether the tree has anything, told without its lock.
+  private let isInUse = Atomic(false)
+
+  init(of volume: Volume, delay: UInt64, log: DaemonLog) {
+    self.volume = volume
+    self.delay = delay
+    self.log = log
+    graveyard = Graveyard(of: volume)
+  }
+
+  /// Whether nothing is staged, nor known by a staged number.
+  var isIdle: Bool { !isInUse.load(ordering: .acquiring) }
+
+  /// Does something with the tree.
+  func withTree<Result, Failure: Error>(
+    _ body: (inout StagedTree) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let (result, dropped) = try tree.withLock { (tree) throws(Failure) in
+      defer { isInUse.store(!tree.isEmpty, ordering: .releasing) }
+      let result = try body(&tree)
+      return (result, tree.takeDropped())
+    }
+    for contents in dropped { contents.abandon() }
+    return result
+  }
+
+  /// The id by which the kernel knows a node of the log.
+  func id(of number: NodeNumber) -> NodeID { isIdle ? NodeID(number) : withTree { $0.id(of: number) } }
+
+  // MARK: Commit
+
+  /// Makes a file or directory real, and the directories that it is in. What the log has already, and what was removed,
+  /// is left as it is.
+  /// - Parameter evenOpen: whether a file that somebody has open counts as complete.
+  /// - Throws: a sentence; then it is still staged.
+  func commit(_ id: NodeID, evenOpen: Bool) throws(FamfsError) {
+    guard let node = withTree({ $0[id] }), node.link != nil else { return }
+    guard let contents = node.contents else {
+      try withTree { (tree) throws(FamfsError) in try commit(directory: id, &tree) }
+      return
+    }
+    try contents.finish { (size, layout) throws(FamfsError) in
+      try withTree { (tree) throws(FamfsError) in
+        guard let node = tree[id], node.link != nil, evenOpen || node.opens == 0 else { return false }
+        let path = try commitPath(of: id, &tree)
+        let number = try volume.commit(
+          FileRecord(
+            path: path, size: size, permissions: node.permissions, userID: node.userID, groupID: node.groupID,
+            layout: layout), of: node.term)
+        settle(id, node, as: number, &tree)
+        return true
+      }
+    }
+  }
+
+  /// Makes the directory of something real, and says where that something is.
+  private func commitPath(of id: NodeID, _ tree: inout StagedTree) throws(FamfsError) -> EntryPath {
+    if case .staged(let parent)? = tree[id]?.link?.parent { try commit(directory: parent, &tree) }
+    guard let link = tree[id]?.link, case .number(let parent) = link.parent else { throw .noReservation }
+    let bytes = volume.pathBytes(of: parent).appending(link.name)
+    do throws(EntryPathError) { return try EntryPath(bytes: bytes) } catch {
+      throw .badPath(String(decoding: bytes, as: UTF8.self), error)
+    }
+  }
+
+  private func commit(directory id: NodeID, _ tree: inout StagedTree) throws(FamfsError) {
+    guard let node = tree[id], node.link != nil else { return }
+    let path = try commitPath(of: id, &tree)
+    let number = try volume.commit(
+      DirectoryRecord(path: path, permissions: node.permissions, userID: node.userID, groupID: node.groupID),
+      of: node.term)
+    settle(id, node, as: number, &tree)
+  }
+
+  private func settle(_ id: NodeID, _ node: StagedNode, as number: NodeNumber, _ tree: inout StagedTree) {
+    _ = try? volume.update(number) { attributes in
+      (attributes.accessed, attributes.modified, attributes.changed) = (node.accessed, node.modified, node.changed)
+    }
+    tree.settle(id, as: number)
+  }
+
+  /// Commits all there is; open files, which would be cut off where they are, only if `evenOpen`.
+  /// - Throws: the first reason why something stays staged; the rest is committed.
+  func commitAll(evenOpen: Bool = false) throws(FamfsError) {
+    let staged = withTree { tree in tree.nodes.filter { $0.value.link != nil }.map(\.key) }
+    try commitEach(staged, evenOpen: evenOpen)
+  }
+
+  /// Commits what is left after the unmount.
+  /// - Parameter evenOpen: whether no program can have had a file open: then those that seem to be are closed, and only
+  ///   the kernel's word of it was lost.
+  func commitRest(evenOpen: Bool) {
+    do throws(FamfsError) { try commitAll(evenOpen: evenOpen) } catch { log.error("a new file is lost: \(error)") }
+  }
+
+  /// Commits what is at a path from the root: a file, open or not; a directory with all below it but open files.
+  /// - Throws: the first reason why something stays staged; the rest is committed.
+  func commit(at path: [UInt8]) throws(FamfsError) {
+    let (itself, below) = withTree { tree -> (NodeID?, [NodeID]) in
+      guard let (id, place) = find(path, tree) else { return (nil, []) }
+      return (id, tree.closed(below: place, in: volume))
+    }
+    if let itself { try commit(itself, evenOpen: true) }
+    try commitEach(below, evenOpen: false)
+  }
+
+  /// Whether something staged is at a path from the root.
+  func isStaged(_ path: String) -> Bool {
+    withTree { tree in find(Array(path.utf8), tree)?.0.map { tree[$0]?.link != nil } ?? false }
+  }
+
+  private func commitEach(_ ids: [NodeID], evenOpen: Bool) throws(FamfsError) {
+    var failure: FamfsError?
+    for id in ids.sorted(by: { $0.rawValue < $1.rawValue }) {
+      do throws(FamfsError) { try commit(id, evenOpen: evenOpen) } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// What is at a path: a staged node, or a place that may have staged children; nil when neither.
+  private func find(_ path: [UInt8], _ tree: borrowing StagedTree) -> (NodeID?, Place)? {
+    var place = Place.number(.root)
+    var id: NodeID?
+    for name in path.split(separator: UInt8(ascii: "/")) {
+      if let child = tree.child(Array(name), of: place) {
+        id = child
+        place = (try? tree.place(of: child)) ?? .staged(child)
+      } else if case .number(let number) = place,
+        let found = name.withUnsafeBytes({ name in try? volume.lookUp(name, in: number) })
+      {
+        id = nil
+        place = .number(found.0)
+      } else {
+        return nil
+      }
+    }
+    return (id, place)
+  }
+
+  /// Does something with a name that is to come into the log from elsewhere: its directory is committed before, and the
+  /// name must not be a staged one.
+  func claiming<Result>(_ path: String, _ body: () throws(FamfsError) -> Result) throws(FamfsError) -> Result {
+    try withTree { (tree) throws(FamfsError) in
+      let bytes = Array(path.utf8)
+      if let id = find(bytes, tree)?.0, tree[id]?.link != nil {
+        throw .other("\(path) exists already, and is not committed yet; choose another name")
+      }
+      let parent = bytes.lastIndex(of: UInt8(ascii: "/")).map { Array(bytes[..<$0]) } ?? []
+      if let id = find(parent, tree)?.0 {
+        guard tree[id]?.isDirectory == true else { throw .parentIsFile(path) }
+        try commit(directory: id, &tree)
+      }
+      return try body()
+    }
+  }
+
+  // MARK: Time
+
+  /// Commits what is due, for as long as the process lives.
+  func run() {
+    var failures: [NodeID: UInt64] = [:]
+    while true {
+      Clock.sleep(nanoseconds: isIdle ? 100_000_000 : 20_000_000)
+      graveyard.clear()
+      if isIdle { continue }
+      let now = Clock.monotonic()
+      let due = withTree { tree in tree.due.filter { $0.value <= now }.map(\.key) }
+      for id in due.sorted(by: { $0.rawValue < $1.rawValue }) {
+        do throws(FamfsError) { try commit(id, evenOpen: false) } catch {
+          if failures.updateValue(now, forKey: id) == nil { log.error("a new file stays uncommitted: \(error)") }
+          withTree { $0.set(due: now + 1_000_000_000, of: id) }
+        }
+      }
+    }
+  }
+}

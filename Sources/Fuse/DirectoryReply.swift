@@ -1,0 +1,105 @@
+import Glibc
+import Platform
+
+/// The entries that a `FileSystem.readdir` lists, until the kernel's buffer is full.
+public struct DirectoryReply: ~Copyable {
+  /// Bytes of the longest name that is listed or looked up.
+  public static let longestName = 255
+
+  /// What became of an entry.
+  public enum Outcome: Sendable {
+    /// Taken, as a name.
+    case listed
+    /// Taken, and counted as a lookup of the entry's node: a `forget` will come.
+    case lookedUp
+    /// Not taken, as there is no room: return, and be asked again from this entry on.
+    case full
+    /// Not taken, as no name: it is empty, too long, or has a "/" or a NUL in it. The kernel would refuse the whole
+    /// directory for it.
+    case refused
+  }
+
+  /// Whether the kernel asks for attributes along with the names. If not, only node and type of an entry matter.
+  public let isPlus: Bool
+  /// Bytes in use.
+  private(set) var count = 0
+  private let buffer: UnsafeMutableRawBufferPointer
+
+  /// An empty reply.
+  /// - Parameters:
+  ///   - wanted: bytes that the kernel has room for; cut to 1 MiB.
+  ///   - isPlus: whether entries are looked up as well.
+  ///   - buffers: must live, and not be used for anything else, while the reply does.
+  public init(wanted: Int, isPlus: Bool, in buffers: borrowing ReplyBuffers) {
+    self.init(wanted: wanted, isPlus: isPlus, memory: buffers.memory)
+  }
+
+  init(wanted: Int, isPlus: Bool, memory: ReplyMemory) {
+    buffer = UnsafeMutableRawBufferPointer(rebasing: memory.body[..<min(max(wanted, 0), memory.body.count)])
+    self.isPlus = isPlus
+  }
+
+  /// Adds an entry. "." and ".." are listed only; the kernel looks at nothing but their name.
+  /// - Parameter next: the cookie that goes on behind this entry; not zero.
+  public mutating func add(_ name: RawSpan, _ entry: Entry, next: UInt64) -> Outcome {
+    guard (1...DirectoryReply.longestName).contains(name.byteCount), !name.contains(0),
+      !name.contains(UInt8(ascii: "/"))
+    else { return .refused }
+    let start = isPlus ? Entry.byteCount : 0
+    let length = (start + DirectoryReply.nameOffset + name.byteCount + 7) & ~7
+    guard length <= buffer.count - count else { return .full }
+
+    var record = UnsafeMutableRawBufferPointer(rebasing: buffer[count..<(count + length)]).mutableBytes
+    record.set(length - 8, UInt64(0))  // the padding, then partly overwritten by the name
+    let isLookedUp = isPlus && entry.node.rawValue != 0 && !name.isDots
+    if isPlus { entry.encode(node: isLookedUp ? entry.node : NodeID(rawValue: 0), into: &record) }
+    record.set(start, entry.node.rawValue)
+    record.set(start + 8, next)
+    record.set(start + 16, UInt32(name.byteCount))
+    record.set(start + 20, (entry.attributes.mode & S_IFMT) >> 12)  // DT_* of dirent.h
+    record.set(start + DirectoryReply.nameOffset, bytes: name)
+    count += length
+    return isLookedUp ? .lookedUp : .listed
+  }
+
+  private static let nameOffset = 24
+
+  /// Calls `body` with the nodes that the first `count` bytes of readdirplus records count lookups of.
+  static func forEachLookup(in records: RawSpan, _ body: (NodeID) -> Void) {
+    var start = 0
+    while start + Entry.byteCount + nameOffset <= records.byteCount {
+      let node = NodeID(rawValue: records.u64(start))
+      if node.rawValue != 0 { body(node) }
+      let nameLength = Int(records.u32(start + Entry.byteCount + 16))
+      start += (Entry.byteCount + nameOffset + nameLength + 7) & ~7
+    }
+  }
+
+  /// An entry as it was listed.
+  public struct Listed: Equatable, Sendable {
+    /// The name.
+    public let name: String
+    /// Its node.
+    public let node: NodeID
+    /// The cookie behind it.
+    public let next: UInt64
+  }
+
+  /// The entries taken so far; for tests of file systems.
+  public func contents() -> [Listed] {
+    let records = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    var listed: [Listed] = []
+    var start = 0
+    while start < records.count {
+      let record = start + (isPlus ? Entry.byteCount : 0)
+      let length = Int(records.bytes.u32(record + 16))
+      let name = record + DirectoryReply.nameOffset
+      listed.append(
+        Listed(
+          name: String(decoding: records[name..<(name + length)], as: UTF8.self),
+          node: NodeID(rawValue: records.bytes.u64(record)), next: records.bytes.u64(record + 8)))
+      start = (name + length + 7) & ~7
+    }
+    return listed
+  }
+}

@@ -1,0 +1,286 @@
+import Glibc
+import Platform
+
+/// A file, directory or other object by number, which the kernel uses in place of its name. What stat(2) gives as
+/// st_ino is the same number.
+public struct NodeID: RawRepresentable, Hashable, Sendable {
+  /// The number; zero is no node.
+  public let rawValue: UInt64
+  /// The node of this number.
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  /// The directory at the top: FUSE_ROOT_ID. It is known to the kernel without any lookup.
+  public static let root = NodeID(rawValue: 1)
+}
+
+/// An open file or directory by a number of the file system's choosing; zero will do for one that keeps nothing.
+public struct FileHandle: RawRepresentable, Hashable, Sendable {
+  /// The number.
+  public let rawValue: UInt64
+  /// The handle of this number.
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  /// What files have that were never opened: see `FileSystemTraits.withoutOpen`.
+  public static let none = FileHandle(rawValue: 0)
+}
+
+/// The process that a request is for, as its numbers are in the mount's user and process namespaces. Requests that the
+/// kernel makes on its own (write-back) may have all zeros.
+public struct Caller: Equatable, Sendable {
+  /// File system user (fsuid).
+  public let userID: UInt32
+  /// File system group (fsgid).
+  public let groupID: UInt32
+  /// Process; zero when it has no number here.
+  public let processID: UInt32
+
+  /// A caller of these numbers.
+  public init(userID: UInt32, groupID: UInt32, processID: UInt32) {
+    self.userID = userID
+    self.groupID = groupID
+    self.processID = processID
+  }
+}
+
+/// What stat(2) tells about a node. Times are nanoseconds since 1970.
+public struct Attributes: Equatable, Sendable {
+  /// Bytes; at most Int64.max, or the kernel takes the reply for damaged.
+  public var size: UInt64 = 0
+  /// Memory in use, in units of 512 bytes.
+  public var blocks: UInt64 = 0
+  /// Type and permission bits of st_mode. A node's type never changes: the kernel takes that for damage, too.
+  public var mode: UInt32
+  /// Owner.
+  public var userID: UInt32 = 0
+  /// Group.
+  public var groupID: UInt32 = 0
+  /// Names that it has.
+  public var linkCount: UInt32 = 1
+  /// For device files: which device it is, in the kernel's 32-bit coding (minor bits 0-7 and 20-31, major bits 8-19).
+  public var specialDevice: UInt32 = 0
+  /// The unit that suits I/O best: st_blksize, bytes.
+  public var blockSize: UInt32 = 4096
+  /// Last access.
+  public var accessTime: Int64 = 0
+  /// Last change of the contents.
+  public var modificationTime: Int64 = 0
+  /// Last change of contents or attributes.
+  public var changeTime: Int64 = 0
+  /// When it was made; nil where that is not known. statx(2) tells it.
+  public var birthTime: Int64?
+
+  /// Attributes of a node with this type and these permissions, and zero for all the rest but the link count (1).
+  public init(mode: UInt32) { self.mode = mode }
+
+  /// Whether the type bits say directory.
+  public var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
+  /// Whether the type bits say regular file.
+  public var isRegular: Bool { mode & S_IFMT == S_IFREG }
+}
+
+/// Attributes, and how long the kernel may answer from its copy of them.
+public struct CachedAttributes: Equatable, Sendable {
+  /// The attributes.
+  public var attributes: Attributes
+  /// Nanoseconds; .max is for good (until a notification).
+  public var lifetime: UInt64
+
+  /// Attributes that stay valid for `lifetime` nanoseconds.
+  public init(_ attributes: Attributes, lifetime: UInt64) {
+    self.attributes = attributes
+    self.lifetime = lifetime
+  }
+}
+
+/// What a name stands for.
+public struct Entry: Equatable, Sendable {
+  /// The node. Zero says "there is none" for the kernel to remember: see `absent(for:)`.
+  public var node: NodeID
+  /// Tells apart nodes that had the same number one after the other; matters to NFS export only.
+  public var generation: UInt64 = 0
+  /// The node's attributes.
+  public var attributes: Attributes
+  /// How long the name may be taken for this node, in nanoseconds; .max is for good (until a notification).
+  public var nameLifetime: UInt64
+  /// How long the attributes are valid, in nanoseconds; .max is for good (until a notification).
+  public var attributeLifetime: UInt64
+
+  /// An entry of generation 0.
+  public init(_ node: NodeID, _ attributes: Attributes, nameLifetime: UInt64, attributeLifetime: UInt64) {
+    self.node = node
+    self.attributes = attributes
+    self.nameLifetime = nameLifetime
+    self.attributeLifetime = attributeLifetime
+  }
+
+  /// The answer that a name does not exist, which the kernel may remember for `lifetime` nanoseconds. (ENOENT, thrown,
+  /// it does not remember.) Counts as no lookup.
+  public static func absent(for lifetime: UInt64) -> Entry {
+    Entry(NodeID(rawValue: 0), Attributes(mode: 0), nameLifetime: lifetime, attributeLifetime: 0)
+  }
+}
+
+/// How open(2) was called.
+public struct OpenIntent: Equatable, Sendable {
+  /// The flags of open(2), without O_NOCTTY. `open` sees none of O_CREAT, O_EXCL and O_TRUNC (which comes as a
+  /// `setattr` of the size); `create` sees them all.
+  public let flags: UInt32
+  /// Whether setuid and setgid are to be cleared.
+  public let killsSetID: Bool
+
+  /// An intent of these flags.
+  public init(flags: UInt32, killsSetID: Bool = false) {
+    self.flags = flags
+    self.killsSetID = killsSetID
+  }
+
+  /// Whether it may be read: O_RDONLY or O_RDWR.
+  public var isReading: Bool { flags & UInt32(O_ACCMODE) != UInt32(O_WRONLY) }
+  /// Whether it may be written: O_WRONLY or O_RDWR.
+  public var isWriting: Bool { flags & UInt32(O_ACCMODE) != UInt32(O_RDONLY) }
+  /// Whether a file that is there already is an error: O_EXCL. For `create` only.
+  public var isExclusive: Bool { flags & UInt32(O_EXCL) != 0 }
+  /// Whether a file that is there already is to be emptied: O_TRUNC. For `create` only.
+  public var isTruncating: Bool { flags & UInt32(O_TRUNC) != 0 }
+}
+
+/// How the kernel treats an open file: FOPEN_* in linux/fuse.h.
+public struct OpenFlags: OptionSet, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+  /// Flags of these bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// Every read and write becomes a request; the page cache is not used. FOPEN_DIRECT_IO.
+  public static let directIO = OpenFlags(rawValue: 1 << 0)
+  /// What the page cache holds of the file stays valid; without it an open drops it. FOPEN_KEEP_CACHE.
+  public static let keepCache = OpenFlags(rawValue: 1 << 1)
+  /// lseek(2) fails with ESPIPE. FOPEN_NONSEEKABLE.
+  public static let nonseekable = OpenFlags(rawValue: 1 << 2)
+  /// The kernel may keep the directory's contents and answer readers from them. FOPEN_CACHE_DIR.
+  public static let cacheDirectory = OpenFlags(rawValue: 1 << 3)
+  /// There is no file position at all. FOPEN_STREAM.
+  public static let stream = OpenFlags(rawValue: 1 << 4)
+  /// close(2) neither writes back nor flushes. FOPEN_NOFLUSH.
+  public static let noFlush = OpenFlags(rawValue: 1 << 5)
+  /// Direct writes of one file may come at the same time. FOPEN_PARALLEL_DIRECT_WRITES.
+  public static let parallelDirectWrites = OpenFlags(rawValue: 1 << 6)
+}
+
+/// The answer to an open: a handle that later requests repeat.
+public struct Opened: Equatable, Sendable {
+  /// The handle.
+  public var handle: FileHandle
+  /// How the kernel treats the open file.
+  public var flags: OpenFlags
+
+  /// An open file of this handle.
+  public init(_ handle: FileHandle = .none, _ flags: OpenFlags = []) {
+    self.handle = handle
+    self.flags = flags
+  }
+}
+
+/// A new time of a file: utimensat(2).
+public enum TimeChange: Equatable, Sendable {
+  /// The server's clock at this moment.
+  case now
+  /// Nanoseconds since 1970.
+  case at(Int64)
+}
+
+/// What a `setattr` changes; nil leaves a thing as it is.
+public struct AttributeChanges: Equatable, Sendable {
+  /// truncate(2): the new size in bytes, at most Int64.max.
+  public var size: UInt64?
+  /// chmod(2): permission bits; the type bits, if any, are those that the node has.
+  public var mode: UInt32?
+  /// chown(2): owner. Changing owner or group also clears setuid and setgid, which is the file system's to do.
+  public var userID: UInt32?
+  /// chown(2): group.
+  public var groupID: UInt32?
+  /// utimensat(2): last access.
+  public var accessTime: TimeChange?
+  /// utimensat(2): last modification.
+  public var modificationTime: TimeChange?
+  /// Whether the new size clears setuid, and setgid where the group may execute.
+  public var killsSetID = false
+
+  /// No changes.
+  public init() {}
+}
+
+/// What statfs(2) tells.
+public struct FileSystemStatus: Equatable, Sendable {
+  /// Size of all, in blocks.
+  public var blocks: UInt64 = 0
+  /// Blocks that are free.
+  public var freeBlocks: UInt64 = 0
+  /// Blocks that a user other than root may have.
+  public var availableBlocks: UInt64 = 0
+  /// Nodes that there can be.
+  public var files: UInt64 = 0
+  /// Nodes that can be made yet.
+  public var freeFiles: UInt64 = 0
+  /// Bytes of a block.
+  public var blockSize: UInt32 = 4096
+  /// Bytes of the longest name.
+  public var longestName: UInt32 = 255
+
+  /// A file system of size 0.
+  public init() {}
+}
+
+/// How renameat2(2) treats a new name that is there already; at most one of them. Without flags it is replaced.
+public struct RenameFlags: OptionSet, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+  /// Flags of these bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// Fail with EEXIST. RENAME_NOREPLACE.
+  public static let noReplace = RenameFlags(rawValue: 1 << 0)
+  /// Both names are there, of whatever types, and each gets the other's node. RENAME_EXCHANGE.
+  public static let exchange = RenameFlags(rawValue: 1 << 1)
+}
+
+/// What fallocate(2) does to a range: FALLOC_FL_* in linux/falloc.h. Without flags it gets space, keeps what it
+/// holds, and the file grows to its end.
+public struct FallocateMode: OptionSet, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+  /// A mode of these bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// The file's size stays. FALLOC_FL_KEEP_SIZE.
+  public static let keepSize = FallocateMode(rawValue: 1 << 0)
+  /// The range's space is given back, and it reads as zeros; with `keepSize` always. FALLOC_FL_PUNCH_HOLE.
+  public static let punchHole = FallocateMode(rawValue: 1 << 1)
+  /// The range keeps or gets its space, and reads as zeros. FALLOC_FL_ZERO_RANGE.
+  public static let zeroRange = FallocateMode(rawValue: 1 << 4)
+}
+
+/// Whence of an lseek(2) that the kernel cannot answer itself.
+public enum SeekTarget: Equatable, Sendable {
+  /// SEEK_DATA: the first byte of data at or behind the offset.
+  case data
+  /// SEEK_HOLE: the first hole at or behind the offset; the file's end counts as one.
+  case hole
+}
+
+/// What a file system asks of its session as a whole.
+public struct FileSystemTraits: OptionSet, Sendable {
+  /// The bits.
+  public let rawValue: UInt32
+  /// Traits of these bits.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// Files need no open and no release: the first open is answered ENOSYS and the kernel sends no more. Handles are
+  /// then `FileHandle.none`, and all files are treated as if opened with `OpenFlags.keepCache`.
+  public static let withoutOpen = FileSystemTraits(rawValue: 1)
+  /// Directories likewise; they are treated as if opened with `keepCache` and `cacheDirectory`, so that changes must be
+  /// told by `Notifier`.
+  public static let withoutOpendir = FileSystemTraits(rawValue: 2)
+  /// A file's cached pages stay when its size changes, until a notification drops them.
+  public static let explicitInvalidation = FileSystemTraits(rawValue: 4)
+}

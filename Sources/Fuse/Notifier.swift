@@ -1,0 +1,70 @@
+import Glibc
+import Platform
+
+/// Tells the kernel that what it remembers has changed behind its back.
+///
+/// Call it from a thread of its own (a follower of a log, say) and never from a method of a `FileSystem`: the kernel takes
+/// the lock of the file or directory concerned before it returns, a request that is being answered may hold that very
+/// lock until its reply is there, and the two would wait for each other. For the same reason hold no lock meanwhile that
+/// a `FileSystem` method takes.
+public struct Notifier<Door: Transport>: Sendable {
+  private let transport: Door
+
+  /// A notifier of the session that `transport` belongs to.
+  public init(_ transport: Door) { self.transport = transport }
+
+  /// Drops cached attributes of a node and its cached pages in a range; FUSE_NOTIFY_INVAL_INODE. Nothing happens when
+  /// the kernel does not know the node.
+  /// - Parameters:
+  ///   - offset: first byte; negative to drop attributes only.
+  ///   - length: bytes; zero or less for all behind `offset`.
+  public func invalidate(_ node: NodeID, from offset: Int64 = 0, count length: Int64 = 0) throws(Errno) {
+    try send(code: 2, bodyByteCount: 24) { body in
+      body.set(0, node.rawValue)
+      body.set(8, offset)
+      body.set(16, length)
+    }
+  }
+
+  /// Drops a name in a directory, found or absent; FUSE_NOTIFY_INVAL_ENTRY. Nothing happens when the kernel does not
+  /// know the directory or the name.
+  /// - Parameters:
+  ///   - name: 1 to 255 bytes.
+  ///   - expireOnly: the name is asked for again when next used, but what is open or mounted below stays reachable.
+  ///     Kernels without `InitFlags.expireOnly` drop it.
+  /// - Throws: EINVAL for a name of another length.
+  public func invalidate(_ name: RawSpan, in directory: NodeID, expireOnly: Bool = false) throws(Errno) {
+    let length = name.byteCount
+    guard (1...DirectoryReply.longestName).contains(length) else { throw .invalidArgument }
+    // Closures cannot take a RawSpan along; a pointer for the duration of the call they can.
+    try name.withUnsafeBytes { (pointer) throws(Errno) in
+      try send(code: 3, bodyByteCount: 16 + length + 1) { body in
+        body.set(0, directory.rawValue)
+        body.set(8, UInt32(length))
+        body.set(12, UInt32(expireOnly ? 1 : 0))  // FUSE_EXPIRE_ONLY
+        body.set(16, bytes: pointer.bytes)
+        body.set(16 + length, UInt8(0))
+      }
+    }
+  }
+
+  private func send(
+    code: Int32, bodyByteCount: Int, _ encode: (inout MutableRawSpan) -> Void
+  ) throws(Errno) {
+    let failure = withUnsafeTemporaryAllocation(byteCount: 16 + bodyByteCount, alignment: 8) { bytes -> Errno? in
+      var header = UnsafeMutableRawBufferPointer(rebasing: bytes[..<16]).mutableBytes
+      ReplyHeader(notification: code, bodyByteCount: bodyByteCount).encode(into: &header)
+      var body = UnsafeMutableRawBufferPointer(rebasing: bytes[16...]).mutableBytes
+      encode(&body)
+      return withUnsafePointer(to: iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)) { part -> Errno? in
+        do throws(Errno) {
+          try transport.send(UnsafeBufferPointer(start: part, count: 1))
+          return nil
+        } catch {
+          return error
+        }
+      }
+    }
+    if let failure, failure != .noEntry { throw failure }
+  }
+}

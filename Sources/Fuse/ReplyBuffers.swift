@@ -1,0 +1,75 @@
+import CLinux
+import Glibc
+import Platform
+
+/// The memory that one thread builds its replies in, used again for every request.
+public struct ReplyBuffers: ~Copyable {
+  let memory: ReplyMemory
+
+  /// Buffers for replies of up to 1 MiB.
+  public init() { memory = ReplyMemory() }
+
+  deinit { memory.deallocate() }
+}
+
+/// Where the buffers are; valid as long as the `ReplyBuffers` that own them.
+struct ReplyMemory {
+  /// The reply as writev(2) takes it: the header, then ranges.
+  let parts: UnsafeMutableBufferPointer<iovec>
+  /// The header's 16 bytes.
+  let header: UnsafeMutableRawBufferPointer
+  /// The body of replies that are not zero-copy. Page-aligned: the kernel copies page by page.
+  let body: UnsafeMutableRawBufferPointer
+
+  init() {
+    parts = .allocate(capacity: 1 + ReadReply.maxRanges)
+    parts.initialize(repeating: iovec(iov_base: nil, iov_len: 0))
+    header = .allocate(byteCount: ReplyHeader.byteCount, alignment: 16)
+    body = .allocate(byteCount: SessionSettings.maxTransfer, alignment: pageSize())
+  }
+
+  func deallocate() {
+    parts.deallocate()
+    header.deallocate()
+    body.deallocate()
+  }
+
+  /// The header and the first `rangeCount` ranges, once the header is written.
+  func message(_ header: ReplyHeader, rangeCount: Int) -> UnsafeBufferPointer<iovec> {
+    var bytes = self.header.mutableBytes
+    header.encode(into: &bytes)
+    parts[0] = iovec(iov_base: self.header.baseAddress, iov_len: ReplyHeader.byteCount)
+    return UnsafeBufferPointer(rebasing: parts[..<(1 + rangeCount)])
+  }
+
+  /// Makes the first `count` bytes of the body the only range.
+  func setBody(_ count: Int) {
+    parts[1] = iovec(iov_base: body.baseAddress, iov_len: count)
+  }
+
+  /// The range at `index`, as it was set.
+  func range(_ index: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: parts[1 + index].iov_base, count: parts[1 + index].iov_len)
+  }
+
+  /// Copies the first `rangeCount` ranges together into the body, which becomes the only one.
+  ///
+  /// A range that stands in the body already, where it belongs, stays.
+  /// - Returns: false when memory of a range could not be read.
+  func gather(rangeCount: Int) -> Bool {
+    var done = 0
+    for index in 0..<rangeCount {
+      let range = range(index)
+      guard range.count <= body.count - done, let base = body.baseAddress else { return false }
+      if range.baseAddress != UnsafeRawPointer(base + done) {
+        guard weft_guarded_copy(base + done, range.baseAddress, range.count) else { return false }
+      }
+      done += range.count
+    }
+    setBody(done)
+    return true
+  }
+}
+
+/// Bytes of a memory page here.
+func pageSize() -> Int { max(4096, sysconf(Int32(_SC_PAGESIZE))) }

@@ -1,0 +1,75 @@
+import Platform
+
+/// The 40 bytes in front of every request: `struct fuse_in_header`.
+struct RequestHeader: Equatable {
+  static let byteCount = 40
+
+  /// Bytes of the whole request, this header among them.
+  let length: UInt32
+  /// Which operation; may be none that `Opcode` knows.
+  let opcode: UInt32
+  /// The number that the reply repeats.
+  let unique: UInt64
+  /// Which node it is about.
+  let node: NodeID
+  /// Who asks.
+  let caller: Caller
+  /// Bytes of extensions at the request's end (since 7.38).
+  let extensionByteCount: Int
+
+  /// Reads the header; nil when there are too few bytes for one.
+  init?(parsing bytes: RawSpan) {
+    guard bytes.byteCount >= RequestHeader.byteCount else { return nil }
+    length = bytes.u32(0)
+    opcode = bytes.u32(4)
+    unique = bytes.u64(8)
+    node = NodeID(rawValue: bytes.u64(16))
+    caller = Caller(userID: bytes.u32(24), groupID: bytes.u32(28), processID: bytes.u32(32))
+    extensionByteCount = Int(bytes.u16(36)) * 8
+  }
+}
+
+/// The 16 bytes in front of every reply and notification: `struct fuse_out_header`.
+struct ReplyHeader {
+  static let byteCount = 16
+
+  /// Bytes of the whole reply, this header among them.
+  var length: UInt32
+  /// Zero, a negative errno, or for a notification its code.
+  var error: Int32
+  /// The request's number; zero for a notification.
+  var unique: UInt64
+
+  /// The header of a successful reply that `bodyByteCount` bytes follow.
+  init(unique: UInt64, bodyByteCount: Int) {
+    length = UInt32(clamping: ReplyHeader.byteCount + bodyByteCount)
+    error = 0
+    self.unique = unique
+  }
+
+  /// The header that is a whole refusal.
+  init(unique: UInt64, refusal: Errno) {
+    length = UInt32(ReplyHeader.byteCount)
+    error = ReplyHeader.wireError(refusal)
+    self.unique = unique
+  }
+
+  /// The header of a notification.
+  init(notification code: Int32, bodyByteCount: Int) {
+    length = UInt32(clamping: ReplyHeader.byteCount + bodyByteCount)
+    error = code
+    unique = 0
+  }
+
+  func encode(into bytes: inout MutableRawSpan) {
+    bytes.set(0, length)
+    bytes.set(4, error)
+    bytes.set(8, unique)
+  }
+
+  /// The kernel takes 1...511 for error numbers; anything else would make it ignore the reply, and its caller wait for
+  /// good.
+  private static func wireError(_ error: Errno) -> Int32 {
+    (1...511).contains(error.rawValue) ? -error.rawValue : -Errno.inputOutput.rawValue
+  }
+}

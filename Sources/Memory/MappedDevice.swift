@@ -1,0 +1,262 @@
+import CLinux
+import Glibc
+import Platform
+
+/// A device that is mapped whole: every kind there is.
+public final class MappedDevice: MemoryDevice {
+  /// The path it was opened by.
+  public let path: String
+  /// Bytes, when it was opened.
+  public let size: UInt64
+  /// What it is.
+  public let kind: DeviceKind
+  private let file: FileDescriptor
+  private let mapping: Mapping
+  private let persistence: Persistence
+  private let isWritable: Bool
+
+  /// Opens and maps the device at `path`.
+  /// - Parameter unmounted: insists that no other file system has it mounted (block devices only; the kernel knows).
+  /// - Throws: a sentence: no such device, no permission, not memory, empty, in use.
+  public convenience init(path: String, writable: Bool, unmounted: Bool = false) throws(DeviceError) {
+    let file = try MappedDevice.open(path, writable: writable, unmounted: unmounted)
+    try self.init(adopting: file, path: path, writable: writable)
+  }
+
+  private static func open(_ path: String, writable: Bool, unmounted: Bool) throws(DeviceError) -> FileDescriptor {
+    do throws(Errno) {
+      // Without waiting: opening a fifo by mistake must fail and not hang.
+      var options: OpenOptions = [writable ? .readWrite : .readOnly, .nonBlocking]
+      if unmounted, try FileStatus(path: path).kind == .blockDevice { options.insert(.exclusive) }
+      return try FileDescriptor(opening: path, options)
+    } catch {
+      throw explain(error, path)
+    }
+  }
+
+  /// Maps a device that is open, for reading and writing if `writable`.
+  public convenience init(
+    adopting file: consuming FileDescriptor, path: String, writable: Bool = true
+  ) throws(DeviceError) {
+    let shape = try DeviceShape(of: file, path: path)
+    let mapping = try MappedDevice.map(file, shape, path, writable: writable)
+    self.init(file, mapping, shape, path, writable)
+  }
+
+  private init(
+    _ file: consuming FileDescriptor, _ mapping: consuming Mapping, _ shape: DeviceShape, _ path: String,
+    _ isWritable: Bool
+  ) {
+    self.path = path
+    self.isWritable = isWritable
+    kind = shape.kind
+    size = shape.size
+    persistence = Persistence(of: shape.kind, file: file.rawValue)
+    self.mapping = mapping
+    self.file = file
+  }
+
+  private static func map(
+    _ file: borrowing FileDescriptor, _ shape: DeviceShape, _ path: String, writable: Bool
+  ) throws(DeviceError) -> Mapping {
+    do throws(Errno) {
+      return try Mapping(of: file, count: shape.size, writable: writable, alignment: shape.alignment)
+    } catch {
+      throw DeviceError("\(path) cannot be mapped: \(error)", error)
+    }
+  }
+
+  /// The open device, to be handed to another process; it stays this value's.
+  public var rawDescriptor: Int32 { file.rawValue }
+
+  private static func explain(_ error: Errno, _ path: String) -> DeviceError {
+    switch error {
+    case .noEntry: DeviceError("\(path): no such device; check the name, or make a file with mkfs.famfs --size", error)
+    case .accessDenied, .notPermitted: DeviceError("\(path): \(error); run as root or ask for access to it", error)
+    case .busy: DeviceError("\(path) is mounted as another file system; unmount it first", error)
+    case .isDirectory: DeviceError("\(path) is a directory; name a dax or pmem device, or a file", error)
+    case .noSuchAddress: DeviceError("\(path) is no memory device; name a dax or pmem device, or a file", error)
+    case .notDirectory, .nameTooLong, .tooManyLinks: DeviceError("\(path): \(error); check the name", error)
+    default: DeviceError("\(path): \(error)", error)
+    }
+  }
+
+  /// Takes one of the device's locks for as long as this value lives; see `FileDescriptor.lock`.
+  public func lock(byte: Int64, exclusive: Bool) throws(Errno) { try file.lock(byte: byte, exclusive: exclusive) }
+
+  /// Gives one back.
+  public func unlock(byte: Int64) { file.unlock(byte: byte) }
+
+  private func address(_ offset: UInt64, _ count: UInt64) throws(Errno) -> UnsafeMutableRawPointer {
+    try check(offset, count)
+    guard let base = mapping.bytes.baseAddress else { throw .inputOutput }
+    return base + Int(offset)
+  }
+
+  /// A range to be written: a store into a mapping made for reading would end the process.
+  private func target(_ offset: UInt64, _ count: UInt64) throws(Errno) -> UnsafeMutableRawPointer {
+    guard isWritable else { throw .readOnlyFileSystem }
+    return try address(offset, count)
+  }
+
+  /// The mapping itself; on pmem, read afresh.
+  public func bytes(at offset: UInt64, count: Int) throws(Errno) -> UnsafeRawBufferPointer {
+    guard let length = UInt64(exactly: count) else { throw .invalidArgument }
+    let start = try address(offset, length)
+    if case .pages = persistence { try persistence.invalidate(start, length, at: offset) }
+    return UnsafeRawBufferPointer(start: start, count: count)
+  }
+
+  /// A guarded copy.
+  public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) {
+    let from = try address(offset, UInt64(buffer.count))
+    guard let to = buffer.baseAddress else { return }
+    guard weft_guarded_copy(to, from, buffer.count) else { throw .inputOutput }
+  }
+
+  /// Into plain files by pwrite(2) or a copy, into dax past the caches, into pmem by a copy and msync(2).
+  public func write(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(Errno) {
+    let to = try target(offset, UInt64(buffer.count))
+    guard let from = buffer.baseAddress else { return }
+    switch persistence {
+    case .none where buffer.count >= MappedDevice.bulk:
+      if try writeThroughKernel(at: offset, from: buffer) { return }
+      fallthrough
+    case .none:
+      guard weft_guarded_copy(to, from, buffer.count) else { throw .inputOutput }
+    case .cacheLines:
+      guard weft_guarded_stream(to, from, buffer.count) else { throw .inputOutput }
+    case .pages:
+      guard weft_guarded_copy(to, from, buffer.count) else { throw .inputOutput }
+      try persistence.writeBack(to, UInt64(buffer.count))
+    }
+  }
+
+  /// In plain files a hole, on dax stores past the caches, elsewhere stores.
+  public func zero(at offset: UInt64, count: UInt64) throws(Errno) {
+    let to = try target(offset, count)
+    // In a plain file a hole is the quickest zero there is, and takes no memory.
+    if kind == .file, try !isCutShort(),
+      weft_punch_hole(file.rawValue, Int64(offset), Int64(count)) == 0
+    {
+      return
+    }
+    if case .cacheLines = persistence { return try streamZeros(to, count) }
+    guard weft_guarded_fill(to, 0, Int(count)) else { throw .inputOutput }
+    try persistence.writeBack(to, count)
+  }
+
+  /// Past the caches, which then hold nothing to be written back.
+  private func streamZeros(_ to: UnsafeMutableRawPointer, _ count: UInt64) throws(Errno) {
+    let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(min(count, 256 << 10)), alignment: 4096)
+    defer { zeros.deallocate() }
+    zeros.initializeMemory(as: UInt8.self, repeating: 0)
+    var done = 0
+    while done < Int(count) {
+      let piece = min(zeros.count, Int(count) - done)
+      guard weft_guarded_stream(to + done, zeros.baseAddress, piece) else { throw .inputOutput }
+      done += piece
+    }
+  }
+
+  /// A guarded load.
+  public func load64(at offset: UInt64) throws(Errno) -> UInt64 {
+    var value: UInt64 = 0
+    guard weft_guarded_load64(try address(offset, 8), &value) else { throw .inputOutput }
+    return UInt64(littleEndian: value)
+  }
+
+  /// A guarded store.
+  public func store64(at offset: UInt64, _ value: UInt64) throws(Errno) {
+    guard weft_guarded_store64(try target(offset, 8), value.littleEndian) else { throw .inputOutput }
+  }
+
+  /// By cache-line instructions or msync(2); nothing for plain files.
+  public func writeBack(at offset: UInt64, count: UInt64) throws(Errno) {
+    try persistence.writeBack(try address(offset, count), count)
+  }
+
+  /// By cache-line instructions, or by dropping pages; nothing for plain files.
+  public func invalidate(at offset: UInt64, count: UInt64) throws(Errno) {
+    try persistence.invalidate(try address(offset, count), count, at: offset)
+  }
+
+  /// A store fence.
+  public func fence() { weft_fence() }
+}
+
+// MARK: - Bulk copies
+
+extension MappedDevice {
+  /// From this many bytes on a system call is cheaper than faulting a plain file's pages in and zeroing them.
+  private static let bulk = 64 << 10
+
+  /// The kernel's own copy would silently make a file that was cut short grow again.
+  private func isCutShort() throws(Errno) -> Bool { try file.status().size < size }
+
+  /// Writes to a plain file by pwrite(2).
+  /// - Returns: false when the file system underneath cannot (hugetlbfs).
+  private func writeThroughKernel(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(Errno) -> Bool {
+    if try isCutShort() { throw .inputOutput }
+    var done = 0
+    while done < buffer.count {
+      let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
+      do {
+        done += try retrying { pwrite(file.rawValue, rest.baseAddress, rest.count, off_t(offset) + done) }
+      } catch {
+        if error == .invalidArgument { return false }
+        throw error
+      }
+    }
+    return true
+  }
+
+  /// By sendfile(2) into plain files, by read(2) and `write` otherwise.
+  public func copy(
+    from source: borrowing FileDescriptor, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
+  ) throws(Errno) -> UInt64 {
+    _ = try target(offset, count)
+    var done: UInt64 = 0
+    if kind == .file && count >= UInt64(MappedDevice.bulk) {
+      done = try sendThroughKernel(from: source, at: sourceOffset, to: offset, count: count)
+    }
+    if done == count { return done }
+    let piece = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: Int(min(count - done, 256 << 10)), alignment: 4096)
+    defer { piece.deallocate() }
+    while done < count {
+      let wanted = Int(min(UInt64(piece.count), count - done))
+      let got = try source.read(
+        at: sourceOffset + done, into: UnsafeMutableRawBufferPointer(rebasing: piece[..<wanted]))
+      if got == 0 { break }
+      try write(at: offset + done, from: UnsafeRawBufferPointer(rebasing: piece[..<got]))
+      done += UInt64(got)
+    }
+    return done
+  }
+
+  /// Copies by sendfile(2): page cache to page cache, once.
+  /// - Returns: how far it came: less than `count` where the file ends or sendfile cannot read or write such files.
+  private func sendThroughKernel(
+    from source: borrowing FileDescriptor, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
+  ) throws(Errno) -> UInt64 {
+    if try isCutShort() { throw .inputOutput }
+    // A description of its own, for its own file position: other threads copy at the same time.
+    guard let own = try? FileDescriptor(opening: "/proc/self/fd/\(file.rawValue)", .writeOnly),
+      var position = off_t(exactly: sourceOffset), lseek(own.rawValue, off_t(offset), SEEK_SET) >= 0
+    else { return 0 }
+    var done: UInt64 = 0
+    while done < count {
+      let rest = Int(min(count - done, 64 << 20))
+      do {
+        let sent = try retrying { sendfile(own.rawValue, source.rawValue, &position, rest) }
+        if sent == 0 { break }
+        done += UInt64(sent)
+      } catch {
+        if error == .invalidArgument || error == .noSystemCall { break }
+        throw error
+      }
+    }
+    return done
+  }
+}

@@ -1,0 +1,56 @@
+import Platform
+
+/// Where bytes live: shared memory behind a device or a file. Above this seam nobody knows which.
+///
+/// Stores reach the memory itself, where other hosts see them, in three steps: the store, its write-back from the
+/// CPU's caches, and a fence. `write` does the first two; `store64` only the first, so that a commit record stays
+/// one store. Every offset and count is checked against `size`; a range outside the device throws ENXIO, memory that
+/// cannot be read or written (a file cut short, poison) throws EIO, and neither ends the process.
+public protocol MemoryDevice: AnyObject, Sendable {
+  /// The path it was opened by, for people.
+  var path: String { get }
+  /// Bytes.
+  var size: UInt64 { get }
+
+  /// The device's own memory at a range, to be handed to the kernel. Loads from it may fail with SIGBUS: only system
+  /// calls, which answer EFAULT, and guarded copies may touch it.
+  func bytes(at offset: UInt64, count: Int) throws(Errno) -> UnsafeRawBufferPointer
+
+  /// Copies out of the device.
+  func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno)
+
+  /// Copies into the device, past the caches. Complete, also for other hosts, after `fence`.
+  func write(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(Errno)
+
+  /// Copies from a file into the device like `write`, by the shortest way there is.
+  /// - Returns: the bytes copied, fewer than `count` only when the file ends before.
+  func copy(
+    from file: borrowing FileDescriptor, at fileOffset: UInt64, to offset: UInt64, count: UInt64
+  ) throws(Errno) -> UInt64
+
+  /// Makes a range read as zeros, like `write`.
+  func zero(at offset: UInt64, count: UInt64) throws(Errno)
+
+  /// One 8-byte load that other hosts' stores cannot tear. `offset` is a multiple of 8.
+  func load64(at offset: UInt64) throws(Errno) -> UInt64
+
+  /// One 8-byte store that no reader sees half of; it needs `writeBack` and `fence`. `offset` is a multiple of 8.
+  func store64(at offset: UInt64, _ value: UInt64) throws(Errno)
+
+  /// Starts writing a range's changed cache lines to memory. Complete after `fence`.
+  func writeBack(at offset: UInt64, count: UInt64) throws(Errno)
+
+  /// Forgets what this CPU has cached of a range, so that the next load sees what other hosts wrote.
+  func invalidate(at offset: UInt64, count: UInt64) throws(Errno)
+
+  /// Waits until the write-backs and streaming stores before it are in memory, and orders later stores behind them.
+  func fence()
+}
+
+extension MemoryDevice {
+  /// Checks a range: it must lie inside the device.
+  public func check(_ offset: UInt64, _ count: UInt64) throws(Errno) {
+    let (end, overflow) = offset.addingReportingOverflow(count)
+    if overflow || end > size { throw .noSuchAddress }
+  }
+}

@@ -1,0 +1,24 @@
+import Glibc
+
+/// The path of an existing file without symbolic links, `.` and `..`. The corresponding C function is `realpath`.
+public func realPath(_ path: String) throws(Errno) -> String {
+  guard let found = realpath(path, nil) else { throw .current }
+  defer { free(found) }
+  return String(cString: found)
+}
+
+/// The best name for a file that a process with another working directory is to find: its real path, or, where the
+/// kernel cannot say (nothing is there, or a dead mount), the path made absolute.
+public func canonicalPath(_ path: String) -> String {
+  if let real = try? realPath(path) { return real }
+  guard !path.isEmpty, !path.hasPrefix("/"), let here = try? realPath(".") else { return path }
+  return here + "/" + path
+}
+
+/// A path's components. Split by bytes: a slash is a slash whatever follows it.
+public func pathComponents(_ path: some StringProtocol) -> [String] {
+  path.utf8.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
+}
+
+/// Whether a text came from bytes that are no UTF-8, which Swift's strings cannot hold.
+public func isDamaged(_ path: String) -> Bool { path.unicodeScalars.contains("\u{fffd}") }

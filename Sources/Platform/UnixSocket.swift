@@ -1,0 +1,101 @@
+import CLinux
+import Glibc
+
+/// A unix socket that keeps messages apart (SOCK_SEQPACKET): what is sent in one call arrives in one call.
+public struct MessageSocket: ~Copyable, Sendable {
+  /// The open socket.
+  public let file: FileDescriptor
+
+  private init(owning file: consuming FileDescriptor) { self.file = file }
+
+  private static func open() throws(Errno) -> FileDescriptor {
+    FileDescriptor(owning: try retrying { socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | closeOnExec, 0) })
+  }
+
+  /// A socket that listens at a path, which must be free. Only the owner may connect.
+  public static func listening(at path: String) throws(Errno) -> MessageSocket {
+    let file = try open()
+    let number = file.rawValue
+    try withAddress(path) { (address, length) throws(Errno) in try retrying { bind(number, address, length) } }
+    try retrying { chmod(path, 0o600) }
+    try retrying { listen(number, 128) }
+    return MessageSocket(owning: file)
+  }
+
+  /// A socket connected to the one that listens at a path.
+  public static func connected(to path: String) throws(Errno) -> MessageSocket {
+    let file = try open()
+    let number = file.rawValue
+    try withAddress(path) { (address, length) throws(Errno) in try retrying { connect(number, address, length) } }
+    return MessageSocket(owning: file)
+  }
+
+  /// The next connection to a listening socket.
+  public func accept() throws(Errno) -> MessageSocket {
+    MessageSocket(owning: FileDescriptor(owning: try retrying { weft_accept(file.rawValue) }))
+  }
+
+  /// The user at the other end, as the kernel vouches for.
+  public func peerUser() throws(Errno) -> UInt32 {
+    var (pid, user, group) = (Int32(0), UInt32(0), UInt32(0))
+    try retrying { weft_peer(file.rawValue, &pid, &user, &group) }
+    return user
+  }
+
+  /// Sends one message. A peer that is gone gives EPIPE and no signal.
+  /// - Parameters:
+  ///   - descriptor: an open file of this process that the peer gets a copy of; -1 for none.
+  ///   - waiting: whether to wait for a peer that does not read what it was sent; else EAGAIN.
+  public func send(_ message: [UInt8], descriptor: Int32 = -1, waiting: Bool = true) throws(Errno) {
+    let flags = Int32(MSG_NOSIGNAL) | (waiting ? 0 : Int32(MSG_DONTWAIT))
+    _ = try message.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
+      try retrying { weft_send(file.rawValue, bytes.baseAddress, bytes.count, descriptor, flags) }
+    }
+  }
+
+  /// Receives one message; what is longer than the buffer is cut off. An empty one means that the peer is gone.
+  /// - Returns: the message, and the file that was attached to it.
+  public func receive(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(Errno) -> (message: UnsafeRawBufferPointer, descriptor: Int32) {
+    var descriptor: Int32 = -1
+    let count = try retrying { weft_receive(file.rawValue, buffer.baseAddress, buffer.count, &descriptor) }
+    return (UnsafeRawBufferPointer(rebasing: buffer[..<count]), descriptor)
+  }
+
+  fileprivate static func withAddress(
+    _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Errno) -> Void
+  ) throws(Errno) {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let fits = withUnsafeMutableBytes(of: &address.sun_path) { field in
+      guard path.utf8.count < field.count else { return false }
+      field.copyBytes(from: path.utf8)
+      return true
+    }
+    guard fits else { throw .nameTooLong }
+    let result = Result { () throws(Errno) in
+      try withUnsafePointer(to: &address) { (pointer) throws(Errno) in
+        try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { (pointer) throws(Errno) in
+          try body(pointer, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
+      }
+    }
+    try result.get()
+  }
+}
+
+/// A stream socket that listens at a path, which must be free. Only the owner may connect.
+public func listeningStream(at path: String) throws(Errno) -> FileDescriptor {
+  let kind = Int32(SOCK_STREAM.rawValue) | closeOnExec | Int32(SOCK_NONBLOCK.rawValue)
+  let file = FileDescriptor(owning: try retrying { socket(AF_UNIX, kind, 0) })
+  let number = file.rawValue
+  try MessageSocket.withAddress(path) { (address, length) throws(Errno) in
+    try retrying { bind(number, address, length) }
+  }
+  try retrying { chmod(path, 0o600) }
+  try retrying { listen(number, 128) }
+  return file
+}
+
+private let closeOnExec = Int32(SOCK_CLOEXEC.rawValue)

@@ -1,0 +1,4 @@
+import Commands
+import Glibc
+
+exit(Program.main(CommandLine.arguments))

@@ -1,0 +1,174 @@
+import Testing
+
+@testable import Commands
+
+@Suite(.serialized) struct ArgumentsTests {
+  private static let options = [
+    Option("s", "size", "SIZE", "a size"), Option("r", "randomize", nil, "a flag"),
+    Option("v", "verbose", nil, "another"), Option("m", "mode", "MODE", "a mode"),
+    Option("t", "threads", "N", "a number"), Option("M", "multi", "X", "collected"),
+    Option(nil, "nofuse", nil, nil), Option(nil, "nodax", nil, nil),
+  ]
+
+  private func parse(_ words: String...) throws -> Arguments { try Arguments(words, options: Self.options) }
+
+  private func sentence(_ words: String...) -> String? {
+    do { _ = try Arguments(words, options: Self.options) } catch { return "\(error)" }
+    return nil
+  }
+
+  @Test("nothing is nothing")
+  func nothing() throws {
+    let arguments = try parse()
+    #expect(arguments.operands == [] && !arguments.has("size") && arguments["size"] == nil)
+    #expect(arguments.all("size") == [] && arguments.count("size") == 0)
+    #expect(try arguments.size("size") == nil && arguments.mode() == nil)
+    #expect(try arguments.number("threads", in: 1...2) == nil)
+  }
+
+  @Test("an argument may stand behind, at the letter, or behind =")
+  func forms() throws {
+    for words in [["-s", "5"], ["-s5"], ["--size", "5"], ["--size=5"]] {
+      let arguments = try Arguments(words + ["path"], options: Self.options)
+      #expect(arguments["size"] == "5" && arguments.operands == ["path"], "\(words)")
+    }
+    #expect(try parse("--size=")["size"] == "")
+    #expect(try parse("-s", "")["size"] == "")
+    #expect(try parse("-s", "-r")["size"] == "-r")
+    #expect(try parse("--size", "--")["size"] == "--")
+  }
+
+  @Test("letters may stand together, the last with its argument")
+  func clusters() throws {
+    let arguments = try parse("-rvs", "7", "-vvm644", "x")
+    #expect(arguments.has("randomize") && arguments.count("verbose") == 3)
+    #expect(arguments["size"] == "7" && arguments["mode"] == "644" && arguments.operands == ["x"])
+    #expect(try parse("-srv")["size"] == "rv")
+  }
+
+  @Test("words may be cut short as long as they are clear")
+  func abbreviations() throws {
+    #expect(try parse("--si", "5")["size"] == "5")
+    #expect(try parse("--si=5")["size"] == "5")
+    #expect(try parse("--ran").has("randomize"))
+    #expect(try parse("--nof").has("nofuse"))
+    #expect(sentence("--no")?.contains("--no") == true)
+    #expect(sentence("--m", "1") != nil)  // mode or multi
+  }
+
+  @Test("options may stand behind operands, and -- ends them")
+  func order() throws {
+    let arguments = try parse("a", "-r", "b", "-s", "5", "--", "-v", "--size", "--")
+    #expect(arguments.operands == ["a", "b", "-v", "--size", "--"])
+    #expect(arguments.has("randomize") && arguments["size"] == "5" && !arguments.has("verbose"))
+    #expect(try parse("-", "-r").operands == ["-"])
+    #expect(try parse("").operands == [""])
+    #expect(try parse("--").operands == [])
+  }
+
+  @Test("the last of several wins, and all are kept in order")
+  func repeated() throws {
+    let arguments = try parse("-M", "a", "--multi", "b", "x", "-Mc")
+    #expect(arguments.all("multi") == ["a", "b", "c"] && arguments["multi"] == "c" && arguments.count("multi") == 3)
+  }
+
+  @Test("a wrong word is named")
+  func wrong() {
+    for (words, wanted) in [
+      (["-s"], ["'-s'", "argument"]), (["--size"], ["'--size'", "argument"]), (["-rs"], ["s'", "argument"]),
+      (["-x"], ["'-x'", "unknown"]), (["-rx"], ["'-x'", "unknown"]), (["--none"], ["'--none'", "unknown"]),
+      (["--none=5"], ["--none", "unknown"]), (["--randomize=5"], ["--randomize", "takes no argument"]),
+      (["a", "-x", "b"], ["'-x'"]), (["a", "b", "--none", "c"], ["'--none'"]), (["a", "b", "c", "-s"], ["'-s'"]),
+    ] {
+      var sentence: String?
+      do { _ = try Arguments(words, options: Self.options) } catch { sentence = "\(error)" }
+      for part in wanted { #expect(sentence?.contains(part) == true, "\(words): \(sentence ?? "no error")") }
+    }
+  }
+
+  @Test("-? asks for help, also in a cluster, and one parse leaves nothing to the next")
+  func help() throws {
+    #expect(try parse("-?").has("help"))
+    #expect(try parse("-r?").has("help"))
+    #expect(sentence("-x") != nil)
+    #expect(try parse("-r", "a").operands == ["a"])
+    #expect(sentence("-rs") != nil)
+    #expect(try parse("-v").has("verbose"))
+  }
+
+  @Test("modes are octal and numbers are in their range")
+  func numbers() throws {
+    #expect(try parse("-m", "0644").mode() == 0o644)
+    #expect(try parse("-m", "7777").mode() == 0o7777)
+    for text in ["", "8", "0o644", "10000", "-1", "644 ", "rw"] {
+      #expect(throws: UsageError.self, "\(text)") { try parse("-m", text).mode() }
+    }
+    #expect(try parse("-t", "256").number("threads", in: 1...256) == 256)
+    for text in ["0", "257", "", "-1", "1.5", "4294967297", "x"] {
+      #expect(throws: UsageError.self, "\(text)") { try parse("-t", text).number("threads", in: 1...256) }
+    }
+  }
+
+  @Test("each of the options for striping has its limits, and together they must make sense")
+  func striping() throws {
+    for words in [[], ["-N2"], ["-C2m"], ["-N", "3", "--nbuckets=5", "-C2m"]] {
+      _ = try StripingChoice(Arguments(words, options: Arguments.stripingOptions))
+    }
+    for words in [
+      ["-N3", "-B2", "-C2m"], ["-N0", "-B2", "-C2m"], ["-N17", "-B64", "-C2m"], ["-N2", "-B65", "-C2m"],
+      ["-N2", "-B2", "-C3m"], ["-N2", "-B2", "-C1k"], ["-N2", "-B2", "-C0"], ["-N2", "-B2", "-Cx"],
+    ] {
+      #expect(throws: UsageError.self, "\(words)") {
+        try StripingChoice(Arguments(words, options: Arguments.stripingOptions))
+      }
+    }
+  }
+
+  @Test("the text of .alloc.cfg is read, whatever its layout")
+  func allocationDefaults() throws {
+    func parse(_ text: String) throws -> (UInt64, UInt64, UInt64)? {
+      try StripingChoice.parse(Array(text.utf8), "F").map { ($0.strips, $0.buckets, $0.chunkSize) }
+    }
+    for text in ["", "\n\n", "# a\n---\n...\n"] { #expect(try parse(text) == nil) }
+    for text in [
+      "interleaved_alloc:\n  nbuckets: 6\n  nstrips: 5\n  chunk_size: 2m\n",
+      "---\ninterleaved_alloc: # ours\r\n chunk_size: 0x200000\r\n\r\n nstrips: 5\r\n nbuckets:   6\r\n...",
+    ] {
+      let found = try #require(try parse(text))
+      #expect(found == (5, 6, 2 << 20))
+    }
+    for bytes in [[0xff], Array("interleaved_alloc:\n \u{0}: 1".utf8), Array("interleaved_alloc:\n".utf8)] as [[UInt8]]
+    {
+      #expect(throws: (any Error).self) { try StripingChoice.parse(bytes, "F") }
+    }
+  }
+}
+
+@Suite struct SizeTests {
+  @Test(
+    "sizes are digits, or 0x and hexadecimal digits, with k, m, g or t behind them",
+    arguments: [
+      ("0", 0), ("1", 1), ("4096", 4096), ("007", 7), ("1k", 1024), ("1K", 1024), ("64m", 64 << 20), ("3M", 3 << 20),
+      ("2g", 2 << 30), ("2G", 2 << 30), ("1t", 1 << 40), ("0x10", 16), ("0X1F", 31), ("0xffk", 255 << 10),
+      ("0x200000", 2 << 20), ("18446744073709551615", .max), ("0xffffffffffffffff", .max),
+      ("16777215t", 16_777_215 << 40),
+    ] as [(String, UInt64)])
+  func good(text: String, size: UInt64) { #expect(parseSize(text) == size) }
+
+  @Test(
+    "everything else is none",
+    arguments: [
+      "", " ", "k", "0x", "0xk", "x", "-1", "+1", "1 ", " 1", "1kk", "1kb", "1.5m", "1e3", "1_000", "0x1g1", "m5",
+      "18446744073709551616", "16777216t", "0x10000000000000000", "١", "1\0", "0x-1", "0x+1",
+    ])
+  func bad(text: String) { #expect(parseSize(text) == nil) }
+
+  @Test("seeds are decimal or hexadecimal numbers of 64 bits")
+  func seeds() throws {
+    #expect(try CreateCommand.parseSeed("42") == 42 && CreateCommand.parseSeed("0x2A") == 42)
+    #expect(try CreateCommand.parseSeed("18446744073709551615") == .max)
+    for text in ["", "-1", "x", "0x", "1k", "18446744073709551616", "1.0"] {
+      #expect(throws: UsageError.self, "\(text)") { try CreateCommand.parseSeed(text) }
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import Platform
+import Testing
+
+@testable import Famfs
+
+@Suite struct FollowTests {
+  @Test("a client sees what the master adds, in the order of the log, once it follows")
+  func follow() throws {
+    let device = try newVolume()
+    let master = try Volume(on: device, host: Host.master)
+    let client = try Volume(on: device, host: Host.client)
+    #expect(client.follow().directories.isEmpty)
+    let directory = try master.makeDirectory("dir")
+    try master.create("dir/z", [1, 2, 3])
+    try master.create("dir/a", [4])
+    try master.create("top", [5])
+    #expect(try client.items().isEmpty)
+    let news = client.follow()
+    #expect(news.directories == [.root, directory, .root])
+    #expect(news.files == 3)
+    #expect(news.newDirectories == 1)
+    #expect(news.problems == 0)
+    #expect(news.trouble == nil)
+    #expect(try client.items() == master.items())
+    #expect(try client.names(in: directory) == ["z", "a"])
+    #expect(try client.number(of: "dir/a") == master.number(of: "dir/a"))
+    #expect(try client.contents(of: client.number(of: "dir/z")) == [1, 2, 3])
+    #expect(client.follow().files == 0)
+  }
+
+  @Test("a volume opened without playing its log is empty until it follows, or appends")
+  func unplayed() throws {
+    let device = try newVolume()
+    try Volume(on: device, host: Host.master).makeDirectory("a")
+    let client = try Volume(on: device, host: Host.client, playing: false)
+    #expect(try client.items().isEmpty)
+    _ = client.follow()
+    #expect(try client.names(in: .root) == [".meta", "a"])
+    let master = try Volume(on: device, host: Host.master, playing: false)
+    #expect(refusal { try master.makeDirectory("a") } == "exists")
+    try master.makeDirectory("b")
+    #expect(try Volume(on: device, host: Host.client).names(in: .root) == [".meta", "a", "b"])
+  }
+
+  @Test("a volume can be asked for its news without a look at the log; that it was replaced is seen all the same")
+  func newsAlone() throws {
+    let device = try newVolume()
+    let master = try Volume(on: device, host: Host.master)
+    let client = try Volume(on: device, host: Host.client)
+    try master.makeDirectory("a")
+    #expect(client.takeNews().newDirectories == 0)
+    client.catchUp()
+    #expect(client.takeNews().newDirectories == 1)
+    #expect(client.takeNews().newDirectories == 0)
+    try make(on: device, force: true)
+    #expect(client.takeNews().trouble?.contains("another file system") == true)
+    #expect(client.isLost)
+  }
+
+  @Test("children can be listed on from any of them while more arrive")
+  func listing() throws {
+    let device = try newVolume()
+    let volume = try Volume(on: device, host: Host.master)
+    let first = try volume.makeDirectory("a")
+    func next(_ previous: NodeNumber?, _ directory: NodeNumber = .root) throws -> NodeNumber? {
+      var found: NodeNumber?
+      try volume.children(of: directory, after: previous) { number, _, _ in
+        found = number
+        return false
+      }
+      return found
+    }
+    #expect(try next(.meta) == first)
+    #expect(try next(first) == nil)
+    let second = try volume.makeDirectory("b")
+    #expect(try next(first) == second)
+    for wrong in [NodeNumber.root, .log, NodeNumber(99), NodeNumber(.max)] {
+      #expect(throws: Errno.invalidArgument) { try next(wrong) }
+    }
+    #expect(throws: Errno.noEntry) { try next(nil, NodeNumber(.max)) }
+    #expect(throws: Errno.notDirectory) { try next(nil, .log) }
+  }
+
+  // MARK: Logs that are not what they were
+
+  @Test("an index that went back is trouble, and stays so when it grows again")
+  func wentBack() throws {
+    var hand = HandMadeVolume([.directory("a"), .directory("b")])
+    let volume = try hand.open()
+    hand.setHeader(count: 1)
+    #expect(volume.follow().trouble?.contains("shorter") == true)
+    #expect(refusal { try volume.makeDirectory("c") } == "disabled")
+    hand.append(.directory("foreign"))
+    #expect(volume.follow().trouble != nil)
+    #expect(volume.usage().entries == 2)
+    #expect(refusal { try volume.makeDirectory("c") } == "disabled")
+    #expect(throws: Errno.stale) { try volume.names(in: .root) }
+  }
+
+  @Test("an index beyond the last slot is trouble and plays nothing", arguments: [15_421, 1 << 32, UInt64.max])
+  func beyond(index: UInt64) throws {
+    let hand = HandMadeVolume([.directory("a")])
+    let volume = try hand.open()
+    hand.setHeader(count: index)
+    #expect(volume.follow().trouble?.contains("more entries") == true)
+    #expect(volume.usage().entries == 1)
+    #expect(refusal { try volume.makeDirectory("c") } == "disabled")
+  }
+
+  @Test("an index of unwritten slots brings bad entries and ends appending")
+  func lyingIndex() throws {
+    let hand = HandMadeVolume([.directory("a")])
+    let volume = try hand.open()
+    hand.setHeader(count: 4)
+    let news = volume.follow()
+    #expect(news.problems == 3)
+    #expect(news.directories.isEmpty)
+    #expect(refusal { try volume.makeDirectory("c") } == "badEntries")
+  }
+
+  @Test("a bad entry among new ones is skipped and counted")
+  func badEntry() throws {
+    var hand = HandMadeVolume()
+    let volume = try hand.open(as: Host.client)
+    hand.append(.directory("a"))
+    hand.append(bytes: Array(repeating: 7, count: 544))
+    hand.append(.directory("b"))
+    let news = volume.follow()
+    #expect(news.problems == 1)
+    #expect(news.newDirectories == 2)
+    #expect(try volume.names(in: .root) == [".meta", "a", "b"])
+    #expect(volume.report().problems.map(\.index) == [1])
+  }
+
+  // MARK: Another file system on the device
+
+  @Test("a device that was made anew is told and never written again")
+  func replaced() throws {
+    let device = try newVolume()
+    let volume = try Volume(on: device, host: Host.master)
+    let reservation = try volume.reserve("late", size: 1)
+    try make(on: device, force: true)
+    let before = device.sum(0, 3 << 20)
+    #expect(refusal { try volume.commit(reservation.id) } == "disabled")
+    #expect(refusal { try volume.makeDirectory("dir") } == "disabled")
+    #expect(volume.follow().trouble?.contains("another file system") == true)
+    #expect(device.sum(0, 3 << 20) == before)
+  }
+
+  @Test("of a volume that is gone nothing is answered, least of all with files of the one that replaced it")
+  func foreignFiles() throws {
+    let device = try newVolume()
+    let first = try Volume(on: device, host: Host.master)
+    try first.create("old", [1])
+    let client = try Volume(on: device, host: Host.client)
+    try make(on: device, force: true)
+    let second = try Volume(on: device, host: Host.master)
+    for name in ["new1", "new2", "new3"] { try second.create(name, [2]) }
+    for volume in [first, client] {
+      #expect(volume.follow().trouble?.contains("another file system") == true)
+      #expect(volume.usage().entries == 1)
+      #expect(volume.isLost)
+      #expect(throws: Errno.stale) { try volume.names(in: .root) }
+      #expect(throws: Errno.stale) { try volume.node(.entry(0)) }
+      #expect(throws: Errno.stale) { try volume.contents(of: .entry(0)) }
+    }
+  }
+
+  @Test("a wiped superblock is trouble too")
+  func wiped() throws {
+    let device = try newVolume()
+    let volume = try Volume(on: device, host: Host.client)
+    try Volume.destroySuperblock(of: device)
+    #expect(volume.follow().trouble != nil)
+  }
+}
+
+@Suite struct LogFollowerTests {
+  @Test("the index alone decides what to do")
+  func steps() {
+    var follower = LogFollower(played: 2, capacity: 10)
+    #expect(follower.see(2) == .rest)
+    #expect(follower.see(5) == .play(2..<5))
+    #expect(follower.see(5) == .rest)
+    #expect(follower.see(10) == .play(5..<10))
+    #expect(follower.played == 10)
+    #expect(follower.see(11) == .beyond)
+  }
+
+  @Test("a log that was lost once is never played again")
+  func lost() {
+    var shorter = LogFollower(played: 2, capacity: 10)
+    #expect(shorter.see(1) == .wentBack)
+    #expect(shorter.see(5) == .wentBack)
+    var longer = LogFollower(played: 2, capacity: 10)
+    #expect(longer.see(.max) == .beyond)
+    #expect(longer.see(5) == .beyond)
+    #expect(longer.played == 2)
+  }
+}

@@ -1,0 +1,43 @@
+import Fuse
+import Glibc
+import Platform
+import Synchronization
+
+/// A transport that cannot read certain memory, as the kernel cannot pin certain pages: the pattern of the small file
+/// system's big file, or memory that is gone.
+final class FaultingTransport: Transport {
+  let inner: MemoryTransport
+  private let count = Mutex(0)
+  private let vanished: UInt
+  private let isSendable: Bool
+
+  init(_ requests: [[UInt8]], vanished: UnsafeRawBufferPointer? = nil, isSendable: Bool = true) {
+    inner = MemoryTransport(requests)
+    self.vanished = UInt(bitPattern: vanished?.baseAddress)
+    self.isSendable = isSendable
+  }
+
+  /// How often memory could not be read.
+  var faults: Int { count.withLock { $0 } }
+
+  func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Received {
+    try inner.receive(into: buffer)
+  }
+
+  func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
+    let isFirstRange = parts.count > 1 && parts[1].iov_len == 8192 && faults == 0
+    if isFirstRange || parts.contains(where: { isVanished($0.iov_base) }) {
+      count.withLock { $0 += 1 }
+      throw .badAddress
+    }
+    try inner.send(parts)
+  }
+
+  func canSend(from range: UnsafeRawBufferPointer) -> Bool { isSendable || !isVanished(range.baseAddress) }
+
+  func another() throws(Errno) -> FaultingTransport { self }
+
+  private func isVanished(_ address: UnsafeRawPointer?) -> Bool {
+    vanished != 0 && UInt(bitPattern: address) == vanished
+  }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Platform
+import Testing
+
+/// Mastership goes from one host to another.
+@Suite(.realMounts, .timeLimit(.minutes(15)))
+struct TakeOverTests {
+  private struct Status: Decodable {
+    struct Mount: Decodable {
+      struct Host: Decodable {
+        let systemUuid: String
+        let role: String
+        let alive: Bool
+        let entries: UInt64
+      }
+      let role: String
+      let masterUuid: String
+      let badEntries: UInt64
+      let freeBytes: UInt64
+      let hosts: [Host]
+    }
+    let mounts: [Mount]
+  }
+
+  private func status(_ volume: TestVolume, _ host: Host) throws -> Status.Mount {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let outcome = try volume.famfs("status", "--json", volume.mountPoint(of: host))
+    return try #require(try decoder.decode(Status.self, from: Data(outcome.stdout.utf8)).mounts.first)
+  }
+
+  private func role(_ volume: TestVolume, _ host: Host) -> String? { try? status(volume, host).role }
+
+  @Test("status lists who has the volume mounted, whether they live, and how far they have followed")
+  func hosts() throws {
+    try withVolume(client: true) { volume in
+      try volume.add("file", count: 10)
+      let areBoth: () -> Bool = {
+        guard let hosts = try? status(volume, .master).hosts else { return false }
+        return hosts.count == 2 && hosts.allSatisfy { $0.alive && $0.entries == 1 }
+      }
+      #expect(seconds(until: areBoth) != nil)
+      let hosts = try status(volume, .client).hosts
+      #expect(
+        Set(hosts.map { $0.systemUuid + $0.role }) == [
+          Host.master.rawValue + "master", Host.client.rawValue + "client",
+        ])
+      try volume.unmount(.client)
+      #expect(seconds(until: { (try? status(volume, .master).hosts.count) == 1 }) != nil)
+    }
+  }
+
+  @Test("a master that lives is taken over only by force, and is a client from then on")
+  func forced() throws {
+    try withVolume(client: true) { volume in
+      try volume.add("old", count: 10)
+      #expect(seconds(until: { access(volume.client + "/old", F_OK) == 0 }) != nil)
+      let refused = try volume.famfs("takeover", volume.client, as: .client)
+      expectRefusal(refused, naming: ["alive", Host.master.rawValue, "--force"])
+      let file = try FileDescriptor(opening: volume.master + "/staged", [.readWrite, .create], mode: 0o644)
+      try file.put(contents(3 << 20, seed: 1), at: 0)
+      try succeed(volume.famfs("takeover", "--force", volume.client, as: .client))
+      #expect(role(volume, .client) == "master")
+      #expect(seconds(until: { role(volume, .master) == "client" }) != nil)
+      #expect(failure { fsync(file.rawValue) } == .readOnlyFileSystem)
+      #expect(failure { mkdir(volume.master + "/no", 0o755) } == .readOnlyFileSystem)
+      expectRefusal(try volume.famfs("creat", "-s", "1", volume.master + "/no"), naming: [Host.client.rawValue])
+      // The new master adds, natively and by commands, and the old one sees it.
+      try succeed(volume.famfs("creat", "-s", "100", "-r", "-S", "7", volume.client + "/made", as: .client))
+      try write([7, 8, 9], to: volume.client + "/plain")
+      try succeed(volume.famfs("commit", volume.client, as: .client))
+      for name in ["made", "plain"] {
+        #expect(seconds(until: { access(volume.master + "/" + name, F_OK) == 0 }) != nil)
+      }
+      expect(volume.master + "/plain", holds: [7, 8, 9])
+      try succeed(volume.famfs("fsck", volume.client, as: .client))
+      // The staged file's space is the new master's to give out: nothing of it may be written or read any more.
+      #expect(throws: Errno.readOnlyFileSystem) { try file.put([1], at: 0) }
+      try succeed(volume.famfs("verify", "-S", "7", "-f", volume.master + "/made"))
+      #expect(try status(volume, .master).badEntries == 0)
+      #expect(try status(volume, .master).freeBytes == status(volume, .client).freeBytes)
+      #expect(
+        try run(["stat", "-c", "%a", volume.client + "/.meta/.log", volume.master + "/.meta/.log"]).stdout
+          == "644\n444\n")
+    }
+  }
+
+  @Test("a master whose daemon was killed is taken over without force, and is a client when it comes back")
+  func dead() throws {
+    try withVolume(client: true) { volume in
+      try volume.add("old", count: 10)
+      let daemon = try volume.daemon()
+      kill(daemon, SIGKILL)
+      #expect(seconds(until: { !Machine.isRunning(daemon) }) != nil)
+      try run(["famfs", "umount", volume.master])
+      let isTaken: () throws -> Bool = { try volume.famfs("takeover", volume.client, as: .client).status == 0 }
+      #expect(try seconds(until: isTaken) != nil)
+      try succeed(volume.famfs("mkdir", volume.client + "/new", as: .client))
+      try volume.mount(.master)
+      #expect(role(volume, .master) == "client")
+      #expect(access(volume.master + "/new", F_OK) == 0)
+      // And back again, when nobody has it mounted.
+      for host in Host.allCases { try volume.unmount(host) }
+      try succeed(volume.famfs("takeover", volume.device))
+      try volume.mount(.master)
+      #expect(role(volume, .master) == "master")
+      try succeed(volume.famfs("creat", "-s", "1", volume.master + "/again"))
+      try succeed(volume.famfs("fsck", volume.master))
+    }
+  }
+
+  @Test("what cannot be taken over is refused")
+  func refusals() throws {
+    try withVolume { volume in
+      try succeed(volume.famfs("takeover", volume.master))  // it is the master
+      expectRefusal(try volume.famfs("takeover", volume.device, as: .client), naming: [volume.device, volume.master])
+      try volume.unmount()
+      try volume.mount(.client, ["--strict"])
+      expectRefusal(try volume.famfs("takeover", volume.client, as: .client), naming: ["strict"])
+      expectRefusal(try volume.famfs("takeover"), naming: ["famfs takeover --help"])
+      expectRefusal(try volume.famfs("takeover", "/none"), naming: ["/none"])
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import Glibc
+import Platform
+import Synchronization
+import Testing
+
+@Suite struct ErrnoTests {
+  @Test("an error has the words of the C library")
+  func words() {
+    #expect("\(Errno.noEntry)" == "No such file or directory")
+    #expect("\(Errno.inputOutput)" == "Input/output error")
+    #expect("\(Errno(rawValue: 0))" == "Success")
+    #expect("\(Errno(rawValue: 99_999))".contains("99999"))
+    #expect("\(Errno(rawValue: .min))".contains("\(Int32.min)"))
+  }
+
+  @Test("a failed call throws what it left in errno")
+  func thrown() {
+    #expect(throws: Errno.noEntry) { _ = try FileDescriptor(opening: "/nonexistent", .readOnly) }
+    #expect(throws: Errno.noEntry) { try FileStatus(path: "/nonexistent") }
+    #expect(throws: Errno.notDirectory) { _ = try FileDescriptor(opening: "/dev/null", .directory) }
+  }
+
+  @Test("a call that a signal cut short is made again, and its result comes back")
+  func retries() throws {
+    var calls = 0
+    let result = try retrying { () -> Int in
+      calls += 1
+      errno = EINTR
+      return calls < 5 ? -1 : 42
+    }
+    #expect(result == 42)
+    #expect(calls == 5)
+    calls = 0
+    #expect(throws: Errno.badAddress) {
+      try retrying { () -> Int in
+        calls += 1
+        errno = calls == 1 ? EINTR : EFAULT
+        return -1
+      }
+    }
+    #expect(calls == 2)
+  }
+}
+
+@Suite struct ThreadTests {
+  /// What a thread found out about itself.
+  private final class Seen: Sendable {
+    struct Facts {
+      var runs = 0
+      var name: String?
+      var isOther = false
+      var blocksTerm = false
+      var blocksBus = true
+    }
+    let facts = Mutex(Facts())
+    let isNamed = Atomic(false)
+  }
+
+  @Test("a thread runs its body once, under its name, with all signals blocked but SIGBUS")
+  func runs() throws {
+    let seen = Seen()
+    let starter = UInt(pthread_self())
+    let thread = try Thread(named: "weft-test") {
+      // The name is given right after the start.
+      while !seen.isNamed.load(ordering: .acquiring) { sched_yield() }
+      var mask = sigset_t()
+      pthread_sigmask(SIG_SETMASK, nil, &mask)
+      let name = firstLine(of: "/proc/thread-self/comm")
+      let (term, bus) = (sigismember(&mask, SIGTERM), sigismember(&mask, SIGBUS))
+      seen.facts.withLock {
+        $0.runs += 1
+        $0.name = name
+        $0.isOther = UInt(pthread_self()) != starter
+        $0.blocksTerm = term == 1
+        $0.blocksBus = bus == 1
+      }
+    }
+    seen.isNamed.store(true, ordering: .releasing)
+    thread.join()
+    let facts = seen.facts.withLock { $0 }
+    #expect(facts.runs == 1)
+    #expect(facts.name == "weft-test")
+    #expect(facts.isOther)
+    #expect(facts.blocksTerm)
+    #expect(!facts.blocksBus)
+  }
+
+  @Test("starting a thread leaves the starter's signals as they were")
+  func mask() throws {
+    var before = sigset_t()
+    var after = sigset_t()
+    pthread_sigmask(SIG_SETMASK, nil, &before)
+    try Thread(named: "weft-test") {}.join()
+    pthread_sigmask(SIG_SETMASK, nil, &after)
+    for signal: Int32 in 1...31 { #expect(sigismember(&before, signal) == sigismember(&after, signal)) }
+  }
+
+  @Test("what a thread's body holds is let go when the body ends")
+  func lifetime() throws {
+    weak var held: Seen?
+    do {
+      let seen = Seen()
+      held = seen
+      try Thread(named: "weft-test") { seen.isNamed.store(true, ordering: .relaxed) }.join()
+    }
+    #expect(held == nil)
+  }
+
+  @Test("there is at least one processor")
+  func processors() { #expect(processorCount() >= 1) }
+}
+
+@Suite struct ClockTests {
+  @Test("monotonic time never steps back, and real time is of this century")
+  func steps() {
+    var last = Clock.monotonic()
+    for _ in 0..<1000 {
+      let now = Clock.monotonic()
+      #expect(now >= last)
+      last = now
+    }
+    #expect(Clock.realtime() > 1_600_000_000 * 1_000_000_000)
+  }
+}
