@@ -32,6 +32,8 @@ final class Pulse: Sendable {
     /// When this mount claimed the mastership that it does not have yet.
     var claim: UInt64?
     var holdsLock: Bool
+    /// Whether the mount has gone: no beat comes after its sign was taken away.
+    var hasEnded = false
   }
 
   private let volume: Volume
@@ -61,6 +63,7 @@ final class Pulse: Sendable {
   func beat() {
     let entries = volume.usage().entries
     state.withLock { state in
+      if state.hasEnded { return }
       keepLock(&state)
       state.beat.entries = entries
       state.beat.isMaster = volume.role == .master
@@ -122,9 +125,10 @@ final class Pulse: Sendable {
     }
   }
 
-  /// Takes this mount's sign of life away.
+  /// Takes this mount's sign of life away, for good.
   func end() {
     state.withLock { state in
+      state.hasEnded = true
       if let slot = state.slot, !volume.isLost { try? volume.withdraw(from: slot) }
       state.slot = nil
     }
