@@ -132,12 +132,17 @@ final class FileMaker {
   /// - Throws: a sentence; when it is about the file or its size, nothing has changed.
   func refill(_ path: VolumePath, size wanted: UInt64?, fill: Fill) throws {
     if path.isReserved { throw FamfsError.reserved(path.absolute) }
-    guard case .mapped(let layout, let size) = try client.ask(.map(path.path)) else { throw ControlClient.nonsense }
-    if let wanted, wanted != size { throw FileMaker.otherSize(path, size, wanted: wanted) }
-    // Whoever may not write the file, or any on this mount, shall not by way of the device.
-    do { _ = try FileDescriptor(opening: path.absolute, .writeOnly) } catch {
+    // Whoever may not write the file, or any on this mount, shall not by way of the device. While it is open its space
+    // stays its own, should it be removed.
+    let file: FileDescriptor
+    do { file = try FileDescriptor(opening: path.absolute, .writeOnly) } catch {
       throw FamfsError.other("\(path.absolute) cannot be written: \(error)")
     }
+    guard case .mapped(let layout, let size) = try client.ask(.map(path.path)) else { throw ControlClient.nonsense }
+    guard try file.status().inode == FileStatus(path: path.absolute).inode else {
+      throw FamfsError.other("\(path.absolute) was removed and made anew at this moment; try again")
+    }
+    if let wanted, wanted != size { throw FileMaker.otherSize(path, size, wanted: wanted) }
     // What was written through the mount must not come after these bytes, nor hide them.
     try FlushCommand.emptyPageCache(of: path.absolute)
     try self.fill(layout, size: size, of: path.path, fill)

@@ -78,7 +78,7 @@ struct LogListing: ~Copyable {
       case .directory(let record):
         return
           "directory \(record.path), mode \(octal(record.permissions)), uid \(record.userID), gid \(record.groupID)"
-      case .delete: return "deletion"
+      case .removal(let record): return "removal of \(record.path), which entry \(record.target) made"
       case .addDevice(let record): return "device \(record.index), \(record.size) bytes, UUID \(record.uuid)"
       }
     }

@@ -23,6 +23,7 @@ enum MakeCommand: Verb {
     Option("l", "loglen", "SIZE", "bytes of the log, a power of two from 8m on (8m, for 15,420 files)"),
     Option("s", "size", "SIZE", "make each DEVICE, a plain file of this size, for trying things out"),
     Option("a", "alloc-unit", "SIZE", "the unit in which space is given out: 2m (the default) or 4k"),
+    Option(nil, "reclaim", nil, "let files be removed (famfs rm); other famfs programs then show files that are gone"),
     Option("v", "verbose", nil, "tell more"),
     Option(nil, "fuse", nil, nil), Option(nil, "nofuse", nil, nil), Option(nil, "nodax", nil, nil),
     Option(nil, "set-daxmode", nil, nil),
@@ -34,6 +35,7 @@ enum MakeCommand: Verb {
     guard !paths.isEmpty else { throw UsageError("name one device, or several") }
     var options = MakeOptions()
     options.force = arguments.has("force")
+    options.reclaim = arguments.has("reclaim")
     if let length = try arguments.size("loglen") { options.logLength = length }
     if let unit = try arguments.size("alloc-unit") { options.allocationUnit = unit }
     let host = try HostIdentity.systemUUID()

@@ -153,7 +153,7 @@ struct MountCheck: ~Copyable {
       guard let shown = place(of: path) else { return }
       outcome.directories += 1
       problem = self.problem(withDirectoryAt: shown)
-    case .delete, .addDevice: return
+    case .removal, .addDevice: return
     }
     if let problem {
       outcome.wrong += 1

@@ -41,7 +41,7 @@ struct ShadowFolder: ~Copyable {
       switch entry.payload {
       case .file(let record): try add(record)
       case .directory(let record): try add(record)
-      case .delete, .addDevice: break
+      case .removal, .addDevice: break
       }
     } catch let error as Errno {
       throw FamfsError.other("\(name): log entry \(entry.sequence) cannot be played there: \(error)")

@@ -5,6 +5,8 @@ import Platform
 public struct Following: Sendable {
   /// Directories that have new children, each once in a row.
   public var directories: [NodeNumber] = []
+  /// What is gone, in order.
+  public var removals: [Gone] = []
   /// New files.
   public var files: UInt64 = 0
   /// New directories.
@@ -13,6 +15,26 @@ public struct Following: Sendable {
   public var problems: UInt64 = 0
   /// What is wrong with the log or the device, if it cannot be followed.
   public var trouble: String?
+
+  mutating func note(_ change: Change, _ names: borrowing Namespace) {
+    switch change {
+    case .none: break
+    case .added(let parent): if directories.last != parent { directories.append(parent) }
+    case .removed(let number, let parent):
+      if directories.last != parent { directories.append(parent) }
+      removals.append(Gone(number: number, parent: parent, name: names.withName(of: number) { Array($0) }))
+    }
+  }
+}
+
+/// A name that is gone, and what had it.
+public struct Gone: Sendable {
+  /// The file or directory.
+  public let number: NodeNumber
+  /// Its directory.
+  public let parent: NodeNumber
+  /// Its name.
+  public let name: [UInt8]
 }
 
 extension Volume {
@@ -87,16 +109,18 @@ extension Volume {
   private func play(_ range: Range<UInt64>, _ news: inout Following) {
     let time = Clock.realtime()
     let before = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
-    var directories = news.directories
+    var found = Following(directories: news.directories, removals: news.removals)
     LogReader(device: device, start: superblock.logOffset).read(range) { index, entry, bytes in
       // One entry at a time, so that no request waits long.
-      let parent = tree.withLock { $0.play(index, entry, bytes: bytes, time: time) }
-      if let parent, directories.last != parent { directories.append(parent) }
+      tree.withLock { tree in
+        let change = tree.play(index, entry, bytes: bytes, time: time)
+        found.note(change, tree.namespace)
+      }
     }
     let after = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
-    news.directories = directories
-    news.files += after.0 - before.0
-    news.newDirectories += after.1 - before.1
+    (news.directories, news.removals) = (found.directories, found.removals)
+    news.files += after.0 - min(before.0, after.0)
+    news.newDirectories += after.1 - min(before.1, after.1)
     news.problems += after.2 - before.2
   }
 

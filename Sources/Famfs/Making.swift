@@ -7,6 +7,8 @@ public struct MakeOptions: Sendable {
   public var logLength: UInt64 = 8 << 20
   /// Bytes: 2 MiB, or 4096 for many small files.
   public var allocationUnit: UInt64 = 2 << 20
+  /// Whether files can be removed, which programs other than this one do not understand.
+  public var reclaim = false
   /// Make it even where a valid famfs file system is.
   public var force = false
 
@@ -57,6 +59,7 @@ extension Volume {
         busy = device
         try log.append(LogEntry(sequence: UInt64(place), .addDevice(record)))
       }
+      if options.reclaim { try write(Features(volume: superblock.uuid, isReclaiming: true), to: device) }
       try write(superblock, to: device)
       device.fence()
     } catch {

@@ -32,6 +32,7 @@ extension Volume {
     try tail.withLock { (tail) throws(FamfsError) in
       catchUp(&tail)
       guard master == host else { throw .notMaster(master) }
+      tree.withLock { $0.holdRemoved() }
       setRole(isMaster: true)
     }
   }
@@ -64,7 +65,7 @@ extension Volume {
   ///   - slot: where it was left last time; nil at first. Set to where it is now: another mount may have taken it.
   public func leave(_ beat: inout Heartbeat, at slot: inout Int?) throws(Errno) {
     if let place = slot, let found = try read(slot: place), found.mount != beat.mount { slot = nil }
-    if slot == nil { slot = try freeSlot() }
+    if slot == nil { slot = try freeSlot(for: beat.mount) }
     guard let place = slot else { return }  // 1024 others: nobody hears of this one
     beat.count &+= 1
     beat.time = Clock.realtime()
@@ -75,22 +76,25 @@ extension Volume {
     try write(bytes, slot: place)
   }
 
-  /// Takes a sign of life away: at the unmount.
-  public func withdraw(from slot: Int) throws(Errno) {
+  /// Takes a sign of life away, if it is still there: at the unmount.
+  public func withdraw(_ beat: Heartbeat, from slot: Int) throws(Errno) {
+    if try read(slot: slot)?.mount != beat.mount { return }
     try write(InlineArray<256, UInt8>(repeating: 0), slot: slot)
   }
 
   /// All signs of life, of mounts that are gone as well.
-  public func heartbeats() throws(Errno) -> [Heartbeat] {
-    var found: [Heartbeat] = []
-    for slot in 0..<Heartbeat.slots { if let beat = try read(slot: slot) { found.append(beat) } }
+  public func heartbeats() throws(Errno) -> [(slot: Int, beat: Heartbeat)] {
+    var found: [(Int, Heartbeat)] = []
+    for slot in 0..<Heartbeat.slots { if let beat = try read(slot: slot) { found.append((slot, beat)) } }
     return found
   }
 
-  /// The first slot that nobody uses: empty, or left alone for a day.
-  private func freeSlot() throws(Errno) -> Int? {
+  /// A slot that nobody uses: empty, or left alone for a day. Each mount looks from another one on, for two may look at
+  /// the same time.
+  private func freeSlot(for mount: UInt64) throws(Errno) -> Int? {
     let now = Clock.realtime()
-    for slot in 0..<Heartbeat.slots {
+    for place in 0..<Heartbeat.slots {
+      let slot = (Int(mount % UInt64(Heartbeat.slots)) + place) % Heartbeat.slots
       guard let beat = try read(slot: slot) else { return slot }
       if beat.time < now && now - beat.time > 86_400_000_000_000 { return slot }
     }

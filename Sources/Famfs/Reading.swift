@@ -13,7 +13,7 @@ extension Volume {
   /// - Throws: ENOENT when nothing has this number.
   public func node(_ number: NodeNumber) throws(Errno) -> Node {
     try checkNotLost()
-    guard let node = tree.withLock({ $0.namespace[number] }) else { throw .noEntry }
+    guard let node = tree.withLock({ $0.node(number) }) else { throw .noEntry }
     return node
   }
 
@@ -63,7 +63,7 @@ extension Volume {
     try tree.withLock { (tree) throws(Errno) in
       guard let node = tree.namespace[directory] else { throw .noEntry }
       guard node.kind == .directory else { throw .notDirectory }
-      if let previous, previous == .root || tree.namespace[previous]?.parent != directory { throw .invalidArgument }
+      if let previous, !tree.namespace.wasChild(previous, of: directory) { throw .invalidArgument }
       var next = tree.namespace.child(of: directory, after: previous)
       while let number = next, let child = tree.namespace[number] {
         guard tree.namespace.withName(of: number, { body(number, child, $0) }) else { return }
@@ -97,7 +97,7 @@ extension Volume {
   ) throws(Errno) -> (pieces: Int, bytes: UInt64) {
     try checkNotLost()
     return try tree.withLock { (tree) throws(Errno) in
-      guard let node = tree.namespace[number] else { throw .noEntry }
+      guard let node = tree.node(number) else { throw .noEntry }
       guard node.kind == .file else { throw .isDirectory }
       guard offset < node.size else { return (0, 0) }
       var pieces = 0
@@ -124,11 +124,11 @@ extension Volume {
   public func update(_ number: NodeNumber, _ change: (inout NodeAttributes) -> Void) throws(Errno) -> Node {
     try checkNotLost()
     return try tree.withLock { (tree) throws(Errno) in
-      guard let node = tree.namespace[number] else { throw .noEntry }
+      guard let node = tree.node(number) else { throw .noEntry }
       var attributes = NodeAttributes(node)
       change(&attributes)
       tree.namespace.update(number) { attributes.store(into: &$0) }
-      return tree.namespace[number] ?? node
+      return tree.node(number) ?? node
     }
   }
 }

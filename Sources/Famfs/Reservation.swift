@@ -183,13 +183,18 @@ extension Volume {
       throw .disabled(reason)
     }
     _ = tail.follower.see(index + 1)
-    let parent = tree.withLock { $0.admit(payload, original: original, time: Clock.realtime()) }
-    if parent == nil { tail.failure = "log entry \(index) is written but does not fit; unmount, and check with fsck" }
-    if let parent, tail.news.directories.last != parent { tail.news.directories.append(parent) }
+    let isAdmitted = tree.withLock { tree in
+      guard let change = tree.admit(payload, at: index, original: original, time: Clock.realtime()) else {
+        return false
+      }
+      tail.news.note(change, tree.namespace)
+      return true
+    }
+    if !isAdmitted { tail.failure = "log entry \(index) is written but does not fit; unmount, and check with fsck" }
     switch payload {
     case .file: tail.news.files += 1
     case .directory: tail.news.newDirectories += 1
-    case .delete, .addDevice: break
+    case .removal, .addDevice: break
     }
     return .entry(index)
   }

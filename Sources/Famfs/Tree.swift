@@ -1,5 +1,14 @@
 import Platform
 
+/// What an entry has done to the names.
+enum Change {
+  case none
+  /// A directory has one more child.
+  case added(to: NodeNumber)
+  /// A directory has one less.
+  case removed(NodeNumber, from: NodeNumber)
+}
+
 /// What the log's entries add up to: names, and which space they use.
 struct Tree: Sendable {
   var namespace: Namespace
@@ -11,6 +20,10 @@ struct Tree: Sendable {
   private(set) var problemCount: UInt64 = 0
   /// Files that share all their extents with an earlier one, and that one: made by `famfs clone`.
   private(set) var clones: [(clone: NodeNumber, original: NodeNumber)] = []
+  /// Files of which each has a clone, or is one.
+  private(set) var sharers: Set<NodeNumber> = []
+  /// What is gone.
+  var removals = Removals()
   /// From the place of a file's first extent to the file. Made when the first shared extent is met.
   private var owners: [Place: NodeNumber]?
   private let dataOffset: UInt64
@@ -25,19 +38,20 @@ struct Tree: Sendable {
   }
 
   /// Takes in the next entry of the log.
-  /// - Returns: the directory that got a new child; nil for a bad entry.
   mutating func play(
     _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, time: UInt64
-  ) -> NodeNumber? {
+  ) -> Change {
     let problem: EntryProblem
     do {
       switch try entry.get().payload {
-      case .file(let record): return try play(record, time: time)
-      case .directory(let record): return try play(record, time: time)
+      case .file(let record): return .added(to: try play(record, time: time))
+      case .directory(let record): return .added(to: try play(record, time: time))
       case .addDevice(let record):
         try play(record)
-        return nil
-      case .delete: problem = .deletion
+        return .none
+      case .removal(let record):
+        let gone = try play(record, at: index, holding: false, time: time)
+        return .removed(gone.number, from: gone.parent)
       }
     } catch {
       problem = error
@@ -47,7 +61,7 @@ struct Tree: Sendable {
     if problems.count < Tree.problemLimit {
       problems.append(LogProblem(index: index, path: LogReader.path(in: bytes), problem: problem))
     }
-    return nil
+    return .none
   }
 
   /// Takes in one more device.
@@ -77,8 +91,13 @@ struct Tree: Sendable {
     let original = try take(record.layout)
     let parent = try insert(record, time: time)
     let number = NodeNumber(UInt32(namespace.nodes.count - 1))
-    if let original { clones.append((number, original)) } else if owners != nil { note(number) }
+    if let original { share(number, original) } else if owners != nil { note(number) }
     return parent
+  }
+
+  private mutating func share(_ clone: NodeNumber, _ original: NodeNumber) {
+    clones.append((clone, original))
+    sharers.formUnion([clone, original])
   }
 
   private mutating func insert(_ record: FileRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
@@ -90,28 +109,33 @@ struct Tree: Sendable {
   }
 
   /// Takes in what this host has just appended: its name was checked and its space taken before.
-  /// - Returns: the directory that got a new child; the root for a device.
-  mutating func admit(_ payload: LogEntry.Payload, original: EntryPath? = nil, time: UInt64) -> NodeNumber? {
+  /// - Returns: nil when it does not fit.
+  mutating func admit(
+    _ payload: LogEntry.Payload, at index: UInt64, original: EntryPath? = nil, time: UInt64
+  ) -> Change? {
     do throws(EntryProblem) {
       switch payload {
       case .file(let record):
         let parent = try insert(record, time: time)
         let number = NodeNumber(UInt32(namespace.nodes.count - 1))
         if let original = original.flatMap({ namespace.find($0) }) {
-          clones.append((number, original))
+          share(number, original)
         } else if owners != nil {
           note(number)
         }
-        return parent
-      case .directory(let record): return try play(record, time: time)
+        return .added(to: parent)
+      case .directory(let record): return .added(to: try play(record, time: time))
       case .addDevice(let record):
         try play(record)
-        return .root
-      case .delete: break
+        return Change.none
+      case .removal(let record):
+        let gone = try play(record, at: index, holding: true, time: time)
+        return .removed(gone.number, from: gone.parent)
       }
-    } catch {}
-    namespace.skip()
-    return nil
+    } catch {
+      namespace.skip()
+      return nil
+    }
   }
 
   // MARK: Space
@@ -174,6 +198,7 @@ struct Tree: Sendable {
       guard let node = namespace[NodeNumber(UInt32(number))] else { continue }
       for extent in namespace.extents(of: node) where !fresh.isTaken(extent) { fresh.take(extent) }
     }
+    removals.forgetHeld()
     space = fresh
   }
 
@@ -189,7 +214,7 @@ struct Tree: Sendable {
   }
 
   /// Bytes of memory in use.
-  var memoryUse: Int { namespace.memoryUse + space.memoryUse }
+  var memoryUse: Int { namespace.memoryUse + space.memoryUse + removals.memoryUse }
 
   private mutating func note(_ number: NodeNumber) {
     guard let node = namespace[number], let extent = namespace.extents(of: node).first else { return }

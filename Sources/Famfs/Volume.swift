@@ -34,6 +34,11 @@ public final class Volume: Sendable {
   /// Whether the device holds another volume by now: nothing of this one may be read or written any more.
   let lost = Atomic(false)
 
+  /// What it has that the public famfs does not know.
+  let features: Result<Features?, FeaturesError>
+  /// Whether files can be removed, or have been, or what says so is damaged: then it is counted who has what open.
+  public let isReclaiming: Bool
+
   let tree: Mutex<Tree>
   /// The devices beside the first, in the order of their indexes.
   let members: Mutex<[Member]> = Mutex([])
@@ -78,6 +83,7 @@ public final class Volume: Sendable {
       throw .tooSmall(device.path, device.size, needed: superblock.dataOffset)
     }
     header = try Volume.readLogHeader(of: device, superblock)
+    features = Volume.readFeatures(of: device, superblock)
     let entries = playing ? min(header.nextIndex, header.capacity) : 0
     let time = Clock.realtime()
     var tree = Tree(
@@ -85,6 +91,9 @@ public final class Volume: Sendable {
     LogReader(device: device, start: superblock.logOffset).read(0..<entries) { index, entry, bytes in
       _ = tree.play(index, entry, bytes: bytes, time: time)
     }
+    let mayRemove = if case .success(let found) = features { found?.isReclaiming == true } else { true }
+    isReclaiming = mayRemove || !tree.removals.files.isEmpty
+    if isMaster { tree.holdRemoved() }
     self.tree = Mutex(tree)
     let follower = LogFollower(played: entries, capacity: header.capacity)
     writer = LogWriter(device: device, start: superblock.logOffset)

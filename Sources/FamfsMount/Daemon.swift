@@ -78,14 +78,19 @@ public enum Daemon {
     defer { folder.remove() }
     let log = DaemonLog(isForeground: options.isForeground, name: options.device)
     let settings = LiveSettings(cache: options.cache, lifetime: options.lifetime)
-    let fileSystem = FamfsFileSystem(volume: volume, folder: folder.path, settings: settings)
+    if options.isStrict && volume.isReclaiming {
+      throw FamfsError.other(
+        "\(options.device): files of this volume can be removed, which the public famfs does not know; mount it without "
+          + "strict")
+    }
+    let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
+    let fileSystem = FamfsFileSystem(volume: volume, folder: folder.path, settings: settings, pulse: pulse)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
     }
     let makesFiles = !options.isStrict && !options.isReadOnly
     let staging = makesFiles ? Staging(of: volume, delay: options.commitDelay, log: log) : nil
-    let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
     let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
     let serving = living ?? Serving(fileSystem, over: door)
     let hasEnded = Ended()
@@ -105,7 +110,7 @@ public enum Daemon {
         looksByItself: !options.isStrict)
       if let staging { _ = try Thread(named: "famfs-staging") { staging.run() } }
       if let pulse {
-        pulse.beat()
+        do { try pulse.begin() } catch { throw FamfsError.memory(options.device, error) }
         _ = try Thread(named: "famfs-pulse") { pulse.run() }
       }
       // These last as long as the process.

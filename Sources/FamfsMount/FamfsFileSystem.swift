@@ -16,11 +16,16 @@ struct FamfsFileSystem: FileSystem {
   private let defaults = AllocationDefaults()
   private let folder: [UInt8]
   private let settings: LiveSettings
+  /// Tells whether this mount still counts, where files can be removed.
+  private let pulse: Pulse?
+  /// The handle of a file whose open is counted.
+  private static let counted = FileHandle(rawValue: 2)
   /// Whether files open for direct I/O can be mapped shared: Linux 6.6 (FUSE_DIRECT_IO_ALLOW_MMAP).
   private let mapsDirectFiles = kernelVersion() >= (6, 6)
 
-  init(volume: Volume, folder: String, settings: LiveSettings) {
+  init(volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil) {
     self.volume = volume
+    self.pulse = volume.isReclaiming ? pulse : nil
     self.folder = Array(folder.utf8)
     self.settings = settings
   }
@@ -171,7 +176,13 @@ struct FamfsFileSystem: FileSystem {
       return Opened(.none, .directIO)  // it changes with every append
     }
     if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
-    return Opened(.none, flags(intent))
+    guard pulse != nil else { return Opened(.none, flags(intent)) }
+    try volume.opened(number)
+    return Opened(FamfsFileSystem.counted, flags(intent))
+  }
+
+  func release(_ node: NodeID, _ handle: FileHandle) {
+    if handle == FamfsFileSystem.counted, let number = try? NodeNumber(node) { volume.closed(number) }
   }
 
   /// How the kernel treats an open file.
@@ -191,6 +202,7 @@ struct FamfsFileSystem: FileSystem {
   ) throws(Errno) {
     if AllocationDefaults.owns(node) { return try defaults.read(node, at: offset, into: &reply) }
     let number = try NodeNumber(node)
+    if let pulse, !number.isMeta { return try read(number, at: offset, into: &reply, while: pulse) }
     let wanted = UInt64(reply.wanted)
     let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
       Result { () throws(Errno) in
@@ -203,6 +215,31 @@ struct FamfsFileSystem: FileSystem {
     try outcome.get()
   }
 
+  /// Reads where files can be removed: the bytes are copied, and count if this mount did so all the time. Else the file may
+  /// have been removed, and its space may be another's.
+  private func read(
+    _ number: NodeNumber, at offset: UInt64, into reply: inout ReadReply, while pulse: Pulse
+  ) throws(Errno) {
+    try reply.append(upTo: reply.wanted) { (buffer) throws(Errno) in
+      while true {
+        let sign = pulse.sign
+        let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
+          Result { () throws(Errno) in
+            let found = try volume.resolve(number, offset: offset, count: UInt64(buffer.count), into: ranges)
+            var done = 0
+            for range in ranges[..<found.pieces] {
+              let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + Int(range.length)])
+              try volume.memory(range.device).read(at: range.offset, into: piece)
+              done += piece.count
+            }
+            return done
+          }
+        }
+        if try pulse.isStill(sign) { return try outcome.get() }
+      }
+    }
+  }
+
   func write(
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
     _ caller: Caller
@@ -213,6 +250,8 @@ struct FamfsFileSystem: FileSystem {
     }
     let number = try NodeNumber(node)
     if number.isMeta { throw refusal }
+    // A stop between this and the store goes unnoticed: see SPEC-famfs, "Removing".
+    if let pulse { _ = try pulse.isStill(pulse.sign) }
     let size = try volume.node(number).size
     let (end, overflow) = offset.addingReportingOverflow(UInt64(data.count))
     if overflow || end > size { throw .fileTooLarge }

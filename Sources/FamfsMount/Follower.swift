@@ -29,6 +29,10 @@ struct Follower: Sendable {
         // Only attributes: what a directory lists is not cached, and neither is that a name does not exist.
         try? notifier.invalidate(id(of: directory), from: -1)
       }
+      for gone in news.removals {
+        try? notifier.invalidate(gone.name.span.bytes, in: id(of: gone.parent))
+        try? notifier.invalidate(id(of: gone.number))
+      }
       if news.problems > 0 { log.warning("\(news.problems) new log entries are bad; famfs fsck names them") }
       if news.trouble != trouble, let sentence = news.trouble {
         log.error("\(volume.device.path): \(sentence)")

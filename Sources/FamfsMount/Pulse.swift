@@ -27,8 +27,8 @@ final class Pulse: Sendable {
     var beat: Heartbeat
     var slot: Int?
     var peers: [Peer] = []
-    /// When each mount was last seen to change, and its count then: `Clock.monotonic`.
-    var seen: [UInt64: (count: UInt64, time: UInt64?)] = [:]
+    /// When each mount was first seen and when it last changed, and its count then: `Clock.monotonic`.
+    var seen: [UInt64: Sighting] = [:]
     /// When this mount claimed the mastership that it does not have yet.
     var claim: UInt64?
     var holdsLock: Bool
@@ -36,10 +36,19 @@ final class Pulse: Sendable {
     var hasEnded = false
   }
 
+  private struct Sighting {
+    var count: UInt64
+    let first: UInt64
+    var changed: UInt64?
+  }
+
   private let volume: Volume
   private let device: MappedDevice
   private let log: DaemonLog
   private let state: Mutex<State>
+  /// Where the sign of life is, for those who read: mount and slot.
+  private let mount = Atomic<UInt64>(0)
+  private let slot = Atomic<Int>(0)
 
   init(of volume: Volume, on device: MappedDevice, host: UUID, log: DaemonLog) {
     self.volume = volume
@@ -49,6 +58,14 @@ final class Pulse: Sendable {
       host: host, mount: .random(in: 1 ... .max), isMaster: volume.role == .master, since: Clock.realtime(),
       hostName: hostName())
     state = Mutex(State(beat: beat, holdsLock: volume.role == .master))
+  }
+
+  /// Leaves the first sign of life. From then on what is removed waits for this mount; what was removed until then is
+  /// taken in before this returns.
+  /// - Throws: ENOSPC when a mount that has to be waited for finds no room for its sign.
+  func begin() throws(Errno) {
+    guard volume.isReclaiming else { return beat() }
+    try state.withLock { (state) throws(Errno) in try join(&state) }
   }
 
   /// Beats for as long as the process lives.
@@ -69,8 +86,13 @@ final class Pulse: Sendable {
       state.beat.isMaster = volume.role == .master
       if volume.isLost { return }
       do {
+        if volume.isReclaiming { try stay(&state) }
+        state.beat.released = volume.released
+        let slot = state.slot
         try volume.leave(&state.beat, at: &state.slot)
-        look(try volume.heartbeats(), &state)
+        if volume.isReclaiming && state.slot != slot { try join(&state) }
+        look(try volume.heartbeats().map(\.beat), &state)
+        if volume.isHolding { try settle(&state) }
       } catch {
         // Memory that cannot be used is told of where files are read.
       }
@@ -80,13 +102,76 @@ final class Pulse: Sendable {
   private func look(_ beats: [Heartbeat], _ state: inout State) {
     let now = Clock.monotonic()
     state.peers = beats.map { beat in
-      let before = state.seen[beat.mount]
-      let time = before == nil ? nil : before?.count == beat.count ? before?.time : now
-      state.seen[beat.mount] = (beat.count, beat.mount == state.beat.mount ? now : time)
-      return Peer(beat: beat, age: state.seen[beat.mount]?.time.map { now - $0 })
+      var sighting = state.seen[beat.mount] ?? Sighting(count: beat.count, first: now)
+      if sighting.count != beat.count || beat.mount == state.beat.mount { sighting.changed = now }
+      sighting.count = beat.count
+      state.seen[beat.mount] = sighting
+      return Peer(beat: beat, age: sighting.changed.map { now - $0 })
     }
     let known = Set(beats.map(\.mount))
     state.seen = state.seen.filter { known.contains($0.key) }
+  }
+
+  // MARK: Removed files
+
+  /// Leaves a new mount's sign of life, and then takes in all that was removed before.
+  private func join(_ state: inout State) throws(Errno) {
+    if let slot = state.slot { try? volume.withdraw(state.beat, from: slot) }
+    state.slot = nil
+    state.beat.mount = .random(in: 1 ... .max)
+    state.beat.released = 0
+    repeat {
+      try volume.leave(&state.beat, at: &state.slot)
+      if state.slot == nil { throw Errno(rawValue: ENOSPC) }
+    } while try !counts(state)
+    volume.reload()
+    slot.store(state.slot ?? 0, ordering: .releasing)
+    mount.store(state.beat.mount, ordering: .releasing)
+  }
+
+  private func counts(_ state: borrowing State) throws(Errno) -> Bool {
+    guard let slot = state.slot else { return false }
+    return try volume.counts(mount: state.beat.mount, in: slot)
+  }
+
+  /// Begins anew when this mount was given up: it was not heard of for too long.
+  private func stay(_ state: inout State) throws(Errno) {
+    if try counts(state) { return }
+    log.notice("this mount was not heard of for a while: what was removed meanwhile is gone for it, too")
+    try join(&state)
+  }
+
+  /// Which sign of life this mount has: remembered before something is read, and given to `isStill` afterwards.
+  var sign: UInt64 { mount.load(ordering: .acquiring) }
+
+  /// Makes sure that this mount has counted since it had this sign: what was read from the memory was still the file's.
+  /// - Returns: false when somebody has given it up; now it counts again, and what was read must be read anew.
+  func isStill(_ sign: UInt64) throws(Errno) -> Bool {
+    // A slot of another sign has another mount in it.
+    if try volume.counts(mount: sign, in: slot.load(ordering: .acquiring)) { return true }
+    try state.withLock { (state) throws(Errno) in
+      if state.hasEnded || volume.isLost { throw .stale }
+      try stay(&state)
+    }
+    return false
+  }
+
+  /// Frees what all have let go of, and gives up those that are not heard of.
+  private func settle(_ state: inout State) throws(Errno) {
+    guard volume.role == .master else { return }
+    let now = Clock.monotonic()
+    var passed = volume.released
+    var silent: [(slot: Int, mount: UInt64)] = []
+    for (slot, beat) in try volume.heartbeats() where beat.mount != state.beat.mount {
+      let heard = state.seen[beat.mount].map { $0.changed ?? $0.first } ?? now
+      if now - min(heard, now) < Pulse.patience {
+        passed = min(passed, beat.released)
+      } else {
+        silent.append((slot, beat.mount))
+      }
+    }
+    for (slot, mount) in silent { try volume.giveUp(mount: mount, in: slot) }
+    volume.settle(before: passed)
   }
 
   /// The lock of the master goes with the role.
@@ -129,7 +214,7 @@ final class Pulse: Sendable {
   func end() {
     state.withLock { state in
       state.hasEnded = true
-      if let slot = state.slot, !volume.isLost { try? volume.withdraw(from: slot) }
+      if let slot = state.slot, !volume.isLost { try? volume.withdraw(state.beat, from: slot) }
       state.slot = nil
     }
   }
@@ -153,10 +238,10 @@ public enum Mastership {
   public static func checkGone(_ volume: Volume) throws(FamfsError) {
     let (before, after): ([Heartbeat], [Heartbeat])
     do throws(Errno) {
-      before = try volume.heartbeats().filter { $0.isMaster && $0.host == volume.master }
+      before = try volume.heartbeats().map(\.beat).filter { $0.isMaster && $0.host == volume.master }
       if before.isEmpty { return }
       Clock.sleep(nanoseconds: 2 * Pulse.interval + Pulse.interval / 2)
-      after = try volume.heartbeats()
+      after = try volume.heartbeats().map(\.beat)
     } catch {
       throw .memory(volume.device.path, error)
     }

@@ -66,7 +66,7 @@ import Testing
     Bad(.pathExists, path: "good", .file("good", size: 1, [units(5)])),
     Bad(.pathExists, path: ".meta", .directory(".meta")),
     Bad(.reservedPath, path: ".meta/bad", .directory(".meta/bad")),
-    Bad(.deletion, path: nil, .entry(type: 2)),
+    Bad(.unknownRemoval, path: nil, .entry(type: 2)),
     Bad(.badDeviceIndex(2), path: nil, .addDevice(size: 1 << 30, uuid: HandMade.hostBytes, index: 2)),
     Bad(.badDeviceIndex(0), path: nil, .addDevice(size: 1 << 30, uuid: HandMade.hostBytes, index: 0)),
     Bad(.badDeviceSize(2 << 20), path: nil, .addDevice(size: 2 << 20, uuid: HandMade.hostBytes, index: 1)),

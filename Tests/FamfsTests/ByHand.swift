@@ -94,6 +94,15 @@ extension HandMade {
     return made
   }
 
+  /// A removal of what entry `target` made.
+  static func removal(_ path: String, of target: UInt64) -> HandMade {
+    var made = entry(type: 2)
+    made.put(16, target)
+    made.put(24, UInt32(0x7466_6577))
+    made.put(28, text: path)
+    return made
+  }
+
   /// A file of simple layout, or of interleaved layout when there is a chunk size.
   static func file(
     _ path: String, size: UInt64, _ extents: [Extent], chunkSize: UInt64 = 0, mode: UInt32 = 0o644, uid: UInt32 = 1,

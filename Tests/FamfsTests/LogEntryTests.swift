@@ -81,15 +81,6 @@ import Testing
     #expect(try again(made) == made.sealed(3))
   }
 
-  @Test("a deletion is nothing but its type")
-  func deletion() throws {
-    guard case .delete = try parse(.entry(type: 2)).payload else {
-      Issue.record("not a deletion")
-      return
-    }
-    #expect(try again(.entry(type: 2)) == HandMade.entry(type: 2).sealed(3))
-  }
-
   @Test("the type bits of a mode may be there or not, and are dropped")
   func modeBits() throws {
     #expect(try file(.file("f", size: 0, [], mode: 0o100644)).permissions == 0o644)

@@ -32,6 +32,19 @@ struct Space: Sendable {
   /// Gives an aligned range back that was taken.
   mutating func release(_ extent: Extent) { devices[Int(extent.device)].release(extent) }
 
+  /// The parts of an aligned range that are free.
+  func freeParts(of extent: Extent) -> [Extent] {
+    let end = (extent.offset + extent.length) / unit
+    var parts: [Extent] = []
+    var position = extent.offset / unit
+    while let run = devices[Int(extent.device)].freeRun(from: position), run.lowerBound < end {
+      let length = min(run.upperBound, end) - run.lowerBound
+      parts.append(Extent(device: extent.device, offset: run.lowerBound * unit, length: length * unit))
+      position = run.upperBound
+    }
+    return parts
+  }
+
   /// Takes room for `bytes` on devices that this host has: the first run that holds all of it, else the fewest runs
   /// that do, largest first.
   /// - Throws: when there is too little, or it lies in more pieces than a file can have.

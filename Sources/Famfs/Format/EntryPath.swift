@@ -14,6 +14,12 @@ public struct EntryPath: Hashable, Sendable, CustomStringConvertible {
   /// Where the last component begins: 0, or one past the last slash.
   public let nameStart: Int
 
+  /// Whether it lies in a directory, at whatever depth.
+  func isInside(_ directory: EntryPath) -> Bool {
+    guard count > directory.count, storage[directory.count] == UInt8(ascii: "/") else { return false }
+    return (0..<directory.count).allSatisfy { storage[$0] == directory.storage[$0] }
+  }
+
   /// Reads the field at `offset` and checks it.
   init(_ bytes: RawSpan, at offset: Int) throws(EntryPathError) {
     var length = 0

@@ -11,7 +11,9 @@ public enum EntryProblem: Error, Equatable, Sendable, CustomStringConvertible {
   case badExtentCount(UInt64), badChunkSize(UInt64)
   // Seen against the volume.
   /// The name cannot be.
-  case missingParent, parentIsFile, pathExists, reservedPath, deletion
+  case missingParent, parentIsFile, pathExists, reservedPath
+  /// It removes something in a way that nobody knows, or what it cannot.
+  case unknownRemoval, nothingToRemove, directoryInUse, sharedRemoval
   /// The extents cannot be.
   case misaligned(Extent), outside(Extent), shared(Extent), tooShort, unevenStrips
   /// The file lies on a device that no entry before it added.
@@ -34,7 +36,10 @@ public enum EntryProblem: Error, Equatable, Sendable, CustomStringConvertible {
     case .parentIsFile: "its parent is not a directory"
     case .pathExists: "its path exists already"
     case .reservedPath: "its path is reserved for the volume's own files"
-    case .deletion: "it is a deletion, which no famfs writes"
+    case .unknownRemoval: "it is a removal of a kind that this program does not know"
+    case .nothingToRemove: "it removes something that is not there"
+    case .directoryInUse: "it removes a directory that is not empty"
+    case .sharedRemoval: "it removes a file whose extents another one has too"
     case .misaligned(let extent): "its \(EntryProblem.name(extent)) is not aligned to the allocation unit"
     case .outside(let extent): "its \(EntryProblem.name(extent)) is not in the device's data area"
     case .shared(let extent): "its \(EntryProblem.name(extent)) belongs to another file"

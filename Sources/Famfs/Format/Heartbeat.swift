@@ -25,8 +25,17 @@ public struct Heartbeat: Equatable, Sendable {
   public var count: UInt64 = 0
   /// Log entries that the mount has taken in.
   public var entries: UInt64 = 0
+  /// Log entries whose removals this mount has let go of: it reads nothing any more that one of them removed.
+  public var released: UInt64 = 0
   /// The host's name, at most 63 bytes of it.
   public var hostName: String
+
+  /// Where the marks of mounts that were given up begin, one cache line for each slot: a master stores the mount's number
+  /// there before it gives away space that the mount may still read. Only masters write them.
+  static let marksOffset = areaOffset + UInt64(slots * size)
+  static let markSize: UInt64 = 64
+  /// The mount's number in a slot.
+  static let mountOffset: UInt64 = 24
 
   /// A mount's first beat.
   public init(host: UUID, mount: UInt64, isMaster: Bool, since: UInt64, hostName: String) {
@@ -43,12 +52,13 @@ public struct Heartbeat: Equatable, Sendable {
       bytes.u64(Heartbeat.checkedSize) == checksum(bytes.extracting(0..<Heartbeat.checkedSize))
     else { return nil }
     host = UUID(bytes, at: 8)
-    mount = bytes.u64(24)
+    mount = bytes.u64(Int(Heartbeat.mountOffset))
     isMaster = bytes.u64(32) & 1 != 0
     since = bytes.u64(40)
     time = bytes.u64(48)
     count = bytes.u64(56)
     entries = bytes.u64(64)
+    released = bytes.u64(136)
     hostName = bytes.extracting(72..<136).withUnsafeBytes { name in
       String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
     }
@@ -58,12 +68,13 @@ public struct Heartbeat: Equatable, Sendable {
   func encode(into bytes: inout MutableRawSpan) {
     bytes.set(0, Heartbeat.magic)
     host.store(into: &bytes, at: 8)
-    bytes.set(24, mount)
+    bytes.set(Int(Heartbeat.mountOffset), mount)
     bytes.set(32, UInt64(isMaster ? 1 : 0))
     bytes.set(40, since)
     bytes.set(48, time)
     bytes.set(56, count)
     bytes.set(64, entries)
+    bytes.set(136, released)
     for (place, byte) in hostName.utf8.prefix(63).enumerated() { bytes.set(72 + place, byte) }
     bytes.set(Heartbeat.checkedSize, checksum(bytes.bytes.extracting(0..<Heartbeat.checkedSize)))
   }

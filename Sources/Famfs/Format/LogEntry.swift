@@ -17,8 +17,8 @@ public struct LogEntry: Sendable {
     case file(FileRecord)
     /// A directory exists.
     case directory(DirectoryRecord)
-    /// Something is gone: defined by the format, written by nobody.
-    case delete
+    /// A file or directory is gone.
+    case removal(RemovalRecord)
     /// One more device belongs to the volume.
     case addDevice(DeviceRecord)
   }
@@ -38,7 +38,7 @@ public struct LogEntry: Sendable {
     switch bytes.u32(8) {
     case 0: payload = .file(try FileRecord(parsing: bytes))
     case 1: payload = .directory(try DirectoryRecord(parsing: bytes))
-    case 2: payload = .delete
+    case 2: payload = .removal(try RemovalRecord(parsing: bytes))
     case 3: payload = .addDevice(DeviceRecord(parsing: bytes))
     default: throw .unknownType(bytes.u32(8))
     }
@@ -54,8 +54,9 @@ public struct LogEntry: Sendable {
     case .directory(let record):
       bytes.set(8, UInt32(1))
       record.encode(into: &bytes)
-    case .delete:
+    case .removal(let record):
       bytes.set(8, UInt32(2))
+      record.encode(into: &bytes)
     case .addDevice(let record):
       bytes.set(8, UInt32(3))
       record.encode(into: &bytes)
@@ -190,6 +191,34 @@ public struct DirectoryRecord: Sendable {
     bytes.set(16, userID)
     bytes.set(20, groupID)
     bytes.set(24, permissions)
+    path.encode(into: &bytes, at: 28)
+  }
+}
+
+/// A file or directory that is gone, as the log has it.
+public struct RemovalRecord: Sendable {
+  /// The index of the entry that made it.
+  public var target: UInt64
+  /// Its path: the same as in that entry.
+  public var path: EntryPath
+  private static let magic: UInt32 = 0x7466_6577  // "weft"
+
+  /// A removal record.
+  public init(target: UInt64, path: EntryPath) {
+    self.target = target
+    self.path = path
+  }
+
+  init(parsing bytes: RawSpan) throws(EntryProblem) {
+    // The public format defines the type and not what it says.
+    guard bytes.u32(24) == RemovalRecord.magic else { throw .unknownRemoval }
+    target = bytes.u64(16)
+    do { path = try EntryPath(bytes, at: 28) } catch { throw .badPath(error) }
+  }
+
+  func encode(into bytes: inout MutableRawSpan) {
+    bytes.set(16, target)
+    bytes.set(24, RemovalRecord.magic)
     path.encode(into: &bytes, at: 28)
   }
 }

@@ -41,6 +41,27 @@ struct NameIndex: Sendable {
     count += 1
   }
 
+  mutating func remove(_ node: NodeNumber, hash: UInt32) {
+    let mask = slots.count - 1
+    var hole = Int(hash) & mask
+    while slots[hole] != UInt64(hash) << 32 | UInt64(node.rawValue) {
+      if slots[hole] == 0 { return }
+      hole = (hole + 1) & mask
+    }
+    // Whatever comes behind and could not be found past a hole moves into it.
+    var next = (hole + 1) & mask
+    while slots[next] != 0 {
+      let home = Int(slots[next] >> 32) & mask
+      if (next - home) & mask >= (next - hole) & mask {
+        slots[hole] = slots[next]
+        hole = next
+      }
+      next = (next + 1) & mask
+    }
+    slots[hole] = 0
+    count -= 1
+  }
+
   private mutating func place(_ value: UInt64) {
     let mask = slots.count - 1
     var place = Int(value >> 32) & mask

@@ -47,7 +47,13 @@ struct Namespace: Sendable {
   subscript(number: NodeNumber) -> Node? {
     guard number.rawValue < nodes.count else { return nil }
     let node = nodes[Int(number.rawValue)]
-    return node.kind == .none ? nil : node
+    return node.kind == .file || node.kind == .directory ? node : nil
+  }
+
+  /// A file that was removed.
+  func removed(_ number: NodeNumber) -> Node? {
+    guard number.rawValue < nodes.count, nodes[Int(number.rawValue)].kind == .removed else { return nil }
+    return nodes[Int(number.rawValue)]
   }
 
   /// The child of this name, if there is one.
@@ -89,16 +95,26 @@ struct Namespace: Sendable {
 
   /// The first child of a directory, or the one after `previous`, in the order of the log.
   func child(of directory: NodeNumber, after previous: NodeNumber?) -> NodeNumber? {
-    let next =
+    var next =
       if let previous { nodes[Int(previous.rawValue)].nextSibling } else {
         nodes[Int(directory.rawValue)].firstChild
       }
+    // What was removed stays in the row, for who is reading it.
+    while next != .root && self[next] == nil { next = nodes[Int(next.rawValue)].nextSibling }
     return next == .root ? nil : next
+  }
+
+  /// Whether something is in a directory, or was before it was removed.
+  func wasChild(_ number: NodeNumber, of directory: NodeNumber) -> Bool {
+    guard number != .root, number.rawValue < nodes.count else { return false }
+    let node = nodes[Int(number.rawValue)]
+    return node.nameLength > 0 && node.parent == directory
   }
 
   /// A file's extents.
   func extents(of node: Node) -> ArraySlice<Extent> {
-    node.kind == .file ? extents[node.firstExtent..<node.firstExtent + Int(node.extentCount)] : []
+    node.kind == .file || node.kind == .removed
+      ? extents[node.firstExtent..<node.firstExtent + Int(node.extentCount)] : []
   }
 
   /// Where a file's bytes lie.
@@ -164,6 +180,25 @@ struct Namespace: Sendable {
     if node.kind == .directory { directoryCount += 1 } else { fileCount += 1 }
     totalSize &+= node.size
     return parent
+  }
+
+  /// Takes a name away. A directory is empty by now.
+  mutating func remove(_ number: NodeNumber, time: UInt64) {
+    guard let node = self[number], node.nameLength > 0 else { return }
+    let hash = withName(of: number) { NameIndex.hash(node.parent, $0) }
+    index.remove(number, hash: hash)
+    let parent = Int(node.parent.rawValue)
+    if node.kind == .directory {
+      directoryCount -= 1
+      nodes[parent].subdirectories -= 1
+      recent = nil  // it may be the one
+    } else {
+      fileCount -= 1
+      totalSize &-= node.size
+    }
+    nodes[Int(number.rawValue)].kind = node.kind == .directory ? .none : .removed
+    nodes[parent].modified = max(nodes[parent].modified, time)
+    nodes[parent].changed = max(nodes[parent].changed, time)
   }
 
   /// Uses up the number of an entry that makes no name.

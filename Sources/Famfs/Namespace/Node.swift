@@ -35,6 +35,8 @@ public struct Node: Sendable {
     case none
     /// Something with a name.
     case file, directory
+    /// A file that was removed. It keeps its extents, for who has it open.
+    case removed
   }
 
   /// Bytes of a file; 0 for a directory.

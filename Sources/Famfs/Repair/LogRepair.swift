@@ -94,8 +94,14 @@ extension RepairPlan {
   mutating func mendEntries(of device: PatchedDevice, _ superblock: Superblock, host: UUID?) throws(FamfsError) {
     guard let before = try? Volume(on: device, host: host) else { return }
     var found: [(sentence: String, stores: [WordStore])] = []
+    var removed: Set<NodeNumber> = []
     for (index, old) in badEntries(before) {
       guard let new = LogEntry.withOneBitMended(old.span.bytes, index: index) else { continue }
+      if case .removal(let record)? = (try? LogEntry(parsing: new.span.bytes, index: index))?.payload,
+        record.target < index
+      {
+        removed.insert(.entry(record.target))
+      }
       let path = LogReader.path(in: new.span.bytes).map { " (\($0))" } ?? ""
       found.append(
         (
@@ -109,7 +115,7 @@ extension RepairPlan {
     let mended = device.copy()
     for item in found { mended.patch(item.stores) }
     let after = try Volume(on: mended, host: host)
-    guard Set(after.entryNumbers).isSuperset(of: before.entryNumbers) else {
+    guard Set(after.entryNumbers).isSuperset(of: before.entryNumbers.filter { !removed.contains($0) }) else {
       return leave(
         "\(found.count) log entries have one wrong bit each, but files that are shown today would be lost by mending "
           + "them, so they are left as they are")

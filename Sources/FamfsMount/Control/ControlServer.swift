@@ -119,7 +119,8 @@ final class ControlServer: Sendable {
     case .device(let index): return .device(try device(index).path, count: UInt64(volume.deviceCount))
     case .devices: return .devices(volume.devices())
     case .addDevice(let path, let force): return .added(try add(path, force: force))
-    case .makeDirectory where isReadOnly, .reserve where isReadOnly, .clone where isReadOnly:
+    case .makeDirectory where isReadOnly, .reserve where isReadOnly, .clone where isReadOnly,
+      .remove where isReadOnly:
       throw FamfsError.other("the volume is mounted read-only; mount it without ro first")
     case .reserve(_, _, let striping?)
     where isStrict && volume.device.size / striping.buckets < ControlServer.strictBucket:
@@ -154,6 +155,14 @@ final class ControlServer: Sendable {
     case .clone(let source, let path):
       let (original, copy) = (try entryPath(source), try entryPath(path))
       try claiming(path) { () throws(FamfsError) in try volume.clone(original, to: copy) }
+      return .done
+    case .remove(let path):
+      let name = try entryPath(path)
+      if let staging {
+        try staging.removing(path) { () throws(FamfsError) in try volume.remove(name) }
+      } else {
+        try volume.remove(name)
+      }
       return .done
     case .peers: return .peers(Array((pulse?.peers ?? []).prefix(ControlReply.mostPeers)))
     case .takeOver(let force):

@@ -35,6 +35,8 @@ public enum ControlRequest: Equatable, Sendable {
   case change(cache: CachePolicy?, lifetime: UInt64?)
   /// Have the kernel forget the pages that it has cached of a file. The path is relative to the volume's root.
   case forget(String)
+  /// Remove the file or empty directory at a path, relative to the volume's root.
+  case remove(String)
   /// Make a second file of another's extents.
   case clone(String, to: String)
 }
@@ -191,6 +193,9 @@ extension ControlRequest {
     case .forget(let path):
       message.put(21)
       message.put(path)
+    case .remove(let path):
+      message.put(15)
+      message.put(path)
     }
     return message.bytes
   }
@@ -212,6 +217,7 @@ extension ControlRequest {
     case 7: self = .device(try message.number())
     case 10: self = .devices
     case 13: self = .peers
+    case 15: self = .remove(try message.text())
     case 14: self = .takeOver(force: try message.number() != 0)
     case 12: self = .commitStaged(try message.text())
     case 11: self = .addDevice(try message.text(), force: try message.number() != 0)

@@ -94,6 +94,8 @@ final class Staging: Sendable {
     _ = try? volume.update(number) { attributes in
       (attributes.accessed, attributes.modified, attributes.changed) = (node.accessed, node.modified, node.changed)
     }
+    // Whoever has it open keeps it, also when it is removed.
+    if volume.isReclaiming && node.opens > 0 { try? volume.opened(number, count: node.opens) }
     tree.settle(id, as: number)
   }
 
@@ -169,6 +171,19 @@ final class Staging: Sendable {
         try commit(directory: id, &tree)
       }
       return try body()
+    }
+  }
+
+  /// Takes something out of the log by `body`, unless something staged is in it.
+  func removing(_ path: String, _ body: () throws(FamfsError) -> Void) throws(FamfsError) {
+    try withTree { (tree) throws(FamfsError) in
+      if let (id, place) = find(Array(path.utf8), tree) {
+        if let id, tree[id]?.link != nil { throw .other("\(path) is not committed yet; use rm(1)") }
+        if tree.hasChildren(place) {
+          throw .other("\(path): the directory is not empty: what is in it is not committed yet; use famfs commit first")
+        }
+      }
+      try body()
     }
   }
 

@@ -417,8 +417,13 @@ struct StagingFileSystem: FileSystem {
   }
 
   func release(_ node: NodeID, _ handle: FileHandle) {
-    guard StagedTree.isStaged(node), handle == StagingFileSystem.counted else { return }
+    guard StagedTree.isStaged(node) else { return base.release(node, handle) }
+    guard handle == StagingFileSystem.counted else {
+      if let id = try? logged(node) { base.release(id, handle) }
+      return
+    }
     let isLast = staging.withTree { tree in
+      if volume.isReclaiming, let number = tree[node]?.committed { volume.closed(number) }
       guard tree.close(node), tree[node]?.link != nil else { return false }
       tree.set(due: Clock.monotonic() + staging.delay, of: node)
       return true
