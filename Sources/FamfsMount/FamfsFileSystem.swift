@@ -203,6 +203,8 @@ struct FamfsFileSystem: FileSystem {
     try outcome.get()
   }
 
+  func foundUnreadable(_ memory: UnsafeRawBufferPointer) { volume.examine(memory) }
+
   func write(
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
     _ caller: Caller
