@@ -184,6 +184,8 @@ final class FileMaker {
           try device.zero(at: range.offset + range.length, count: tail)
         }
       } catch let error as Errno {
+        // The daemon shall know: it keeps others off, and shows it.
+        _ = try? client.ask(.examine(range))
         throw FamfsError.memory(prefix + path, error)
       }
     }

@@ -67,6 +67,11 @@ public final class MappedDevice: MemoryDevice {
     }
   }
 
+  /// Whether one host's caches are all that there are: nothing is ever written back or invalidated.
+  public var isCoherent: Bool {
+    if case .none = persistence { true } else { false }
+  }
+
   /// The open device, to be handed to another process; it stays this value's.
   public var rawDescriptor: Int32 { file.rawValue }
 
