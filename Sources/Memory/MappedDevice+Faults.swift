@@ -9,7 +9,7 @@ extension MappedDevice {
   /// Bytes of a page.
   private static let page: UInt64 = 4096
   /// Pages that are looked at one by one.
-  private static let mostPages: UInt64 = 1024
+  private static let mostPages: UInt64 = 16384
 
   /// Looks at each page, and notes those that fail.
   public func examine(at offset: UInt64, count: UInt64) { _ = look(at: offset, count) }
@@ -44,14 +44,17 @@ extension MappedDevice {
 
   /// - Returns: whether a page was found that cannot be loaded from.
   private func look(at offset: UInt64, _ count: UInt64) -> Bool {
-    guard (try? check(offset, count)) != nil, let base = mapping.bytes.baseAddress else { return false }
+    guard count > 0, (try? check(offset, count)) != nil, let base = mapping.bytes.baseAddress else { return false }
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(MappedDevice.page), alignment: 64)
     defer { copy.deallocate() }
     let first = offset / MappedDevice.page
-    let last = min((offset + max(count, 1) - 1) / MappedDevice.page, first + MappedDevice.mostPages - 1)
+    let end = (offset + max(count, 1) - 1) / MappedDevice.page + 1
+    // What the file does not have need not be looked at.
+    let there = min(end, max(first, pagesThere()))
+    if there < end { note(.cutShort, pages: there..<end) }
     var run: (fault: MemoryFault, pages: Range<UInt64>)?
-    var hasFound = false
-    for page in first...last {
+    var hasFound = there < end
+    for page in first..<min(there, first + MappedDevice.mostPages) {
       let start = page * MappedDevice.page
       let room = Int(min(MappedDevice.page, size - start))
       if weft_guarded_copy(copy.baseAddress, base + Int(start), room) { continue }
@@ -68,6 +71,12 @@ extension MappedDevice {
     return hasFound
   }
 
+  /// Pages that a plain file has by now; of other devices all that there can be.
+  private func pagesThere() -> UInt64 {
+    guard kind == .file, let status = try? file.status() else { return .max }
+    return status.size / MappedDevice.page + (status.size % MappedDevice.page > 0 ? 1 : 0)
+  }
+
   private func note(_ fault: MemoryFault, pages: Range<UInt64>) {
     let start = pages.lowerBound * MappedDevice.page
     found.note(at: start, count: min(size, pages.upperBound * MappedDevice.page) - start, fault)
@@ -76,7 +85,6 @@ extension MappedDevice {
   /// Why a page cannot be loaded from: of a plain file, read(2) knows.
   private func reason(at start: UInt64, _ copy: UnsafeMutableRawBufferPointer, _ room: Int) -> MemoryFault {
     guard kind == .file else { return .unreadable }
-    if let status = try? file.status(), status.size <= start { return .cutShort }
     let piece = UnsafeMutableRawBufferPointer(rebasing: copy[..<room])
     return (try? file.read(at: start, into: piece)) == room ? .noRoom : .unreadable
   }
