@@ -32,10 +32,6 @@ struct MemoryErrorTests {
         let after = try look(bad, at: 12 * 4096, count: 4096, direct: direct).get()
         #expect(areSame(after, Array(other[12 * 4096..<13 * 4096])))
       }
-      let writer = try FileDescriptor(opening: bad, .readWrite)
-      #expect(throws: Errno.inputOutput) { try writer.put(other, at: 0) }
-      #expect(throws: Errno.inputOutput) { try writer.put([1, 2, 3], at: 11 * 4096 + 50) }
-      #expect(try writer.put(Array(other[..<4096]), at: 0) == 4096)
       // A program that has it mapped gets SIGBUS, as with any file.
       let script = """
         import mmap
@@ -48,6 +44,10 @@ struct MemoryErrorTests {
         let outcome = try run(["python3", "-c", script])
         #expect(outcome.status == 128 + SIGBUS && outcome.stdout == "True\n", "\(outcome)")
       }
+      let writer = try FileDescriptor(opening: bad, .readWrite)
+      #expect(throws: Errno.inputOutput) { try writer.put(other, at: 0) }
+      #expect(throws: Errno.inputOutput) { try writer.put([1, 2, 3], at: 11 * 4096 + 50) }
+      #expect(try writer.put(Array(other[..<4096]), at: 0) == 4096)
       expect(good, holds: bytes)
       let status = try poisoned.status()
       #expect(status.contains("\"disabled\":null"), "\(status)")
