@@ -42,7 +42,7 @@ let package = Package(
     tests("FamfsMountTests", ["FamfsMount", "Famfs", "Fuse", "Memory", "Platform"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
     tests("CommandsTests", ["Commands"]),
-    tests("IntegrationTests", ["Platform"]),
+    tests("IntegrationTests", ["Fuse", "Platform"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -75,7 +75,8 @@ final class CopySource {
       case .file(let offset, let count):
         let copied: UInt64
         do { copied = try device.copy(from: file, at: offset, to: range.offset + place, count: count) } catch {
-          throw FamfsError.other("\(name) could not be copied into the device: \(error)")
+          throw FamfsError.other(
+            "\(name) could not be copied into the device: \(error); famfs status shows whether its memory fails")
         }
         if copied < count { throw becameShorter }
       }

@@ -72,6 +72,7 @@ enum DaemonCommand: Verb {
       device: canonicalPath(device), mountPoint: canonicalPath(arguments.operands[0]))
     options.furtherDevices = (arguments.all("device") + list.devices).map(canonicalPath)
     if let text = list["cache"] ?? arguments["cache"] { options.cache = try CachePolicy(reading: text) }
+    options.coherence = list.has("coherent") ? .coherent : list.has("noncoherent") ? .noncoherent : nil
     if let text = list["timeout"] ?? arguments["timeout"] { options.lifetime = try nanoseconds(text, of: "timeout") }
     if let text = list["commit"] ?? arguments["commit"] { options.commitDelay = try nanoseconds(text, of: "commit") }
     options.allowsOthers = !(arguments.has("nouseraccess") || list.has("nouseraccess"))

@@ -173,8 +173,8 @@ final class FileMaker {
       // It may have been added, or taken into use, while this command runs.
       if !devices.has(range.device) { devices = try client.devices() }
       let device = try devices.memory(of: range)
+      var done: UInt64 = 0
       do {
-        var done: UInt64 = 0
         while done < range.length {
           // Whoever takes the volume over gives this space to others, a second later.
           try checkMaster()
@@ -189,7 +189,14 @@ final class FileMaker {
           try device.zero(at: range.offset + range.length, count: tail)
         }
       } catch let error as Errno {
+        // The daemon shall know: it keeps others off, and shows it.
+        let count = min(FileMaker.stride, range.length - done)
+        _ = try? client.ask(.examine(Extent(device: range.device, offset: range.offset + done, length: count)))
         throw FamfsError.memory(prefix + path, error)
+      } catch {
+        let count = min(FileMaker.stride, range.length - done)
+        _ = try? client.ask(.examine(Extent(device: range.device, offset: range.offset + done, length: count)))
+        throw error
       }
     }
     try devices[0].fence()  // of this CPU, for all devices

@@ -128,6 +128,7 @@ struct MountCheck: ~Copyable {
         UnsafeMutableRawBufferPointer(rebasing: room[half..<half + length])
       )
       let got = try file.read(at: fileOffset + done, into: shown)
+      try device.invalidate(at: deviceOffset + done, count: UInt64(length))
       try device.read(at: deviceOffset + done, into: stored)
       if let place = (0..<length).first(where: { $0 >= got || shown[$0] != stored[$0] }) {
         return fileOffset + done + UInt64(place)

@@ -16,6 +16,9 @@ enum MountCommand: Verb {
     With --remount, --cache and --timeout change for a mount that is there. With --strict, or FAMFS_STRICT=1 in the
     environment, it does no more than the public famfs does: what the master adds appears after famfs logplay, and files
     are striped over buckets of at least 1 GiB.
+
+    -o coherent says that the hardware keeps the hosts' caches coherent, which is the default on plain files; with -o
+    noncoherent, the default elsewhere, each write is in the memory before it returns, and each read comes from there.
     """
   static let options = [
     Option("c", "cache", CachePolicy.choices, "what the page cache keeps of contents (auto: until the next open)"),
@@ -25,6 +28,7 @@ enum MountCommand: Verb {
     Option("D", "dummy", nil, "do not play the log"),
     Option(nil, "commit", "SECONDS", "from a new file's last close until other hosts see it (1); 0: at once"),
     .device,
+    Option("o", "options", "LIST", "mount options, with commas between, as mount.famfs takes them"),
     Option("R", "remount", nil, "change --cache and --timeout of a mount that is there"),
     Option(nil, "strict", nil, "do no more than the public famfs does"),
     Option("d", "debug", nil, "stay in the foreground and tell what happens"),
@@ -34,7 +38,8 @@ enum MountCommand: Verb {
     Option("L", "load-module", nil, nil),
   ]
   static let examples = [
-    "famfs mount /dev/dax0.0 /mnt/fam", "FAMFS_SYSTEM_UUID=$(uuidgen) famfs mount /dev/shm/fam /mnt/b",
+    "famfs mount /dev/dax0.0 /mnt/fam", "famfs mount -o coherent /dev/dax0.0 /mnt/fam",
+    "FAMFS_SYSTEM_UUID=$(uuidgen) famfs mount /dev/shm/fam /mnt/b",
   ]
 
   static func run(_ arguments: Arguments) throws -> Int32 {
@@ -49,10 +54,12 @@ enum MountCommand: Verb {
     }
     let fixed = ["nouseraccess", "nodefaultperm", "dummy", "strict"]
     for option in fixed where arguments.has(option) { options.append("--\(option)") }
+    let list = try MountOptionList(arguments.all("options"))
+    if !list.text.isEmpty { options += ["-o", list.text] }
     for path in arguments.all("device") { options += ["--device", canonicalPath(path)] }
     let (device, mountPoint) = (arguments.operands[0], arguments.operands[1])
     if arguments.has("remount") {
-      if let option = (fixed + ["debug"]).first(where: arguments.has) {
+      if let option = (fixed + ["debug", "options"]).first(where: arguments.has) {
         throw UsageError("--remount cannot change --\(option); unmount it, and mount it anew")
       }
       try remount(device, on: mountPoint, arguments)

@@ -4,9 +4,10 @@ struct MountOptionList {
   /// The values of all device=PATH, in order.
   private(set) var devices: [String] = []
 
-  private static let words: Set = ["ro", "noexec", "nouseraccess", "dummy", "strict"]
+  private static let words: Set = ["ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent"]
   private static let wordsWithValue: Set = ["cache", "timeout", "device", "commit"]
   private static let opposites = ["rw": "ro", "exec": "noexec"]
+  private static let alternatives = ["coherent": "noncoherent", "noncoherent": "coherent"]
   /// For mount(8) and systemd, or true of every famfs mount.
   private static let ignored: Set = [
     "defaults", "_netdev", "nofail", "auto", "noauto", "user", "users", "nouser", "owner", "group", "nosuid", "nodev",
@@ -30,6 +31,7 @@ struct MountOptionList {
         values[name] = value
       } else if MountOptionList.words.contains(name), value == nil {
         values[name] = ""
+        if let other = MountOptionList.alternatives[name] { values[other] = nil }
       } else if let opposite = MountOptionList.opposites[name], value == nil {
         values[opposite] = nil
       } else if ["suid", "dev"].contains(name) {

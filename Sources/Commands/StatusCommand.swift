@@ -15,13 +15,15 @@ enum StatusCommand: Verb {
     serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
     directories, used_bytes, free_bytes, daemon_pid, strict (see famfs mount), data_path, devices (of index, uuid, bytes, free_bytes, path or null,
     trouble or null), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
-    seconds_silent or null).
+    seconds_silent or null), coherence (coherent or noncoherent), disabled (why nothing can be added any more, or null),
+    memory_errors (ranges that could not be used: device, offset, bytes, fault, count, first, contents, files, file_count)
+    and memory_errors_unlisted (accesses that met others).
     """
   static let options = [Option(nil, "json", nil, "print it for programs")]
   static let examples = ["famfs status", "famfs status /mnt/fam"]
 
   private enum State {
-    case serving(MountStatus, [DeviceUsage], [Peer])
+    case serving(MountStatus, [DeviceUsage], [Peer], MemoryStatus)
     case dead
     case unreachable(String)
   }
@@ -60,7 +62,8 @@ enum StatusCommand: Verb {
       let client = try ControlClient(to: mount)
       guard case .devices(let devices) = try client.ask(.devices) else { throw ControlClient.nonsense }
       guard case .peers(let peers) = try client.ask(.peers) else { throw ControlClient.nonsense }
-      return .serving(try client.status(), devices, peers)
+      guard case .memory(let memory) = try client.ask(.memory) else { throw ControlClient.nonsense }
+      return .serving(try client.status(), devices, peers, memory)
     } catch {
       return .unreachable("\(error)")
     }
@@ -73,7 +76,7 @@ enum StatusCommand: Verb {
     switch state {
     case .dead: return head + "  dead: \(remedy)\n"
     case .unreachable(let sentence): return head + "  unreachable: \(oneLine(sentence))\n"
-    case .serving(let status, let devices, let peers):
+    case .serving(let status, let devices, let peers, let memory):
       return head + """
           role:        \(role(status))
           master:      \(status.masterUUID)
@@ -85,7 +88,7 @@ enum StatusCommand: Verb {
           daemon:      process \(status.processID)
           data path:   \(status.dataPath)
 
-        """ + (devices.count > 1 ? devices.map(text).joined() : "")
+        """ + memory.text + (devices.count > 1 ? devices.map(text).joined() : "")
         + peers.map(text).joined()
     }
   }
@@ -100,7 +103,7 @@ enum StatusCommand: Verb {
   }
 
   /// Nanoseconds since 1970 as people read them, in UTC.
-  private static func date(_ time: UInt64) -> String {
+  static func date(_ time: UInt64) -> String {
     var (seconds, parts) = (time_t(clamping: time / 1_000_000_000), tm())
     guard gmtime_r(&seconds, &parts) != nil else { return "?" }
     let two = { (number: Int32) in number < 10 ? "0\(number)" : "\(number)" }
@@ -132,7 +135,7 @@ enum StatusCommand: Verb {
     switch state {
     case .dead: return .object(head + [("state", "dead"), ("trouble", .text(remedy))])
     case .unreachable(let sentence): return .object(head + [("state", "unreachable"), ("trouble", .text(sentence))])
-    case .serving(let status, let devices, let peers):
+    case .serving(let status, let devices, let peers, let memory):
       return .object(
         head + [
           ("state", "serving"), ("trouble", .null), ("role", .text(role(status))),
@@ -144,7 +147,7 @@ enum StatusCommand: Verb {
           ("strict", .bool(status.isStrict)), ("data_path", .text(status.dataPath)),
           ("devices", .list(devices.map { .object($0.members) })),
           ("hosts", .list(peers.map(json))),
-        ])
+        ] + memory.members)
     }
   }
 }

@@ -127,10 +127,11 @@ extension Volume {
     return UUID(found, at: 0) == superblock.uuid && UUID(found, at: 16) == record.uuid
   }
 
-  /// The indexes of the devices that this host has.
+  /// The indexes of the devices that this host has, and that nothing says should not be filled further.
   func presentDevices() -> Set<UInt64> {
     members.withLock { members in
-      Set([0] + members.filter { $0.memory != nil }.map { UInt64($0.record.index) })
+      let usable = members.filter { $0.memory.map { $0.errors?.first(below: Superblock.area) == nil } ?? false }
+      return Set([0] + usable.map { UInt64($0.record.index) })
     }
   }
 

@@ -73,8 +73,11 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
       "this host is a client of the volume: only its master, the host with system UUID \(master), may change it"
     case .disabled(let reason): "the volume can no longer be changed: \(reason)"
     case .noReservation: "the space was given back because the connection that had reserved it ended; try again"
+    case .memory(let path, .noSpace):
+      "\(path): the file system below a device that is a plain file has no room for it; make room there"
     case .memory(let path, let error):
-      "\(path): the device's memory cannot be used: \(error); see what famfs fsck says of it"
+      "\(path): the device's memory cannot be used: \(error); famfs status shows what is bad of a mounted "
+        + "device, and mkfs.famfs --force makes it usable again"
     case .other(let sentence): sentence
     }
   }
@@ -88,7 +91,7 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
     case .parentIsFile: .notDirectory
     case .reserved: .notPermitted
     case .badPath(_, .tooLong): .nameTooLong
-    case .noSpace, .fragmented, .noStrips, .logFull: .noSpace
+    case .noSpace, .fragmented, .noStrips, .logFull, .memory(_, .noSpace): .noSpace
     case .notMaster: .readOnlyFileSystem
     case .superblock, .logHeader, .tooSmall, .badPath, .emptyFile, .other: .invalidArgument
     case .badEntries, .disabled, .noReservation, .memory: .inputOutput

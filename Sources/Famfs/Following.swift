@@ -54,13 +54,19 @@ extension Volume {
     tail.withLock { tail in
       if (try? isReplaced(&tail)) == true {
         giveUp(&tail)
-        if tail.failure == nil { tail.failure = tail.news.trouble }
       } else {
         checkMembers()
       }
+      noteFailure(&tail)
       defer { tail.news = Following(trouble: tail.news.trouble) }
       return tail.news
     }
+  }
+
+  /// Ends all appending when there is trouble.
+  private func noteFailure(_ tail: inout Tail) {
+    if tail.news.trouble == nil { tail.news.trouble = metadataTrouble }
+    if tail.failure == nil { tail.failure = tail.news.trouble }
   }
 
   /// Takes in what is new and leaves the telling to `follow`.
@@ -89,9 +95,11 @@ extension Volume {
         }
       }
     } catch {
-      tail.news.trouble = "the log cannot be read: \(error); nothing can be added until it is mounted again"
+      tail.news.trouble =
+        "the log cannot be read: \(error); nothing can be added, nor is anything new seen. Copy the files elsewhere, and "
+        + "make the file system anew with mkfs.famfs --force"
     }
-    if tail.failure == nil { tail.failure = tail.news.trouble }
+    noteFailure(&tail)
   }
 
   private func giveUp(_ tail: inout Tail) {

@@ -97,8 +97,12 @@ extension Volume {
   /// Makes a volume unusable by wiping its superblock's area; the files' bytes stay where they are.
   public static func destroySuperblock(of device: any MemoryDevice) throws(Errno) {
     // The magic first, in one store: half a wiped superblock must not look like a whole one.
-    try device.store64(at: 0, 0)
-    try device.writeBack(at: 0, count: 8)
+    do throws(Errno) {
+      try device.store64(at: 0, 0)
+      try device.writeBack(at: 0, count: 8)
+    } catch .inputOutput {
+      // Poisoned: a part of a page cannot be stored, but the whole below may.
+    }
     device.fence()
     try device.zero(at: 0, count: Superblock.area)
     device.fence()

@@ -33,8 +33,9 @@ extension Volume {
     return try tail.withLock { (tail) throws(FamfsError) in
       try checkAppend(&tail)
       try checkName(path, tail)
-      let present = presentDevices()
+      let (present, unusable) = (presentDevices(), unusable())
       let layout = try tree.withLock { (tree) throws(FamfsError) in
+        tree.space.avoid(unusable)
         do throws(AllocationError) {
           if let striping { return try tree.space.allocate(bytes: size, striping, on: present) }
           return FileLayout(try tree.space.allocate(bytes: size, on: present))
@@ -145,7 +146,8 @@ extension Volume {
     let present = presentDevices()
     guard let lost = record.layout.extents.array.first(where: { !present.contains($0.device) }) else { return }
     throw .other(
-      "\(record.path): device \(lost.device) of the volume, on which it was to be, is no more this volume's; try again")
+      "\(record.path): device \(lost.device) of the volume, on which it was to be, is no more this volume's, or fails; try again"
+    )
   }
 
   /// Whether a name is free and has a directory to be in.
@@ -173,12 +175,14 @@ extension Volume {
       guard try nextIndex() == index else {
         throw FamfsError.other("somebody else appended to the log at this moment; only one program may, try again")
       }
-      try writer.append(LogEntry(sequence: index, payload))
+      try write(LogEntry(sequence: index, payload))
     } catch let error as FamfsError {
       throw error
     } catch {
       // Whether other hosts see the entry is unknown, so its slot must never be written again.
-      let reason = "log entry \(index) could not be written: \(error); unmount, and check the device"
+      let reason =
+        "log entry \(index) could not be written: \(error), so nothing can be added; copy the files elsewhere, and make "
+        + "the file system anew with mkfs.famfs --force"
       tail.failure = reason
       throw .disabled(reason)
     }
@@ -197,6 +201,17 @@ extension Volume {
     case .removal, .addDevice: break
     }
     return .entry(index)
+  }
+}
+
+extension Volume {
+  private func write(_ entry: LogEntry) throws {
+    do throws(Errno) { try writer.put(entry) } catch {
+      // The slot does not count yet, and can be written when there is room.
+      if error == .noSpace { throw FamfsError.memory(device.path, error) }
+      throw error
+    }
+    try writer.admit(entry.sequence)
   }
 }
 

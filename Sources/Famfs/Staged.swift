@@ -26,8 +26,9 @@ extension Volume {
   public func takeSpace(_ bytes: UInt64, behind last: Extent?, for name: String) throws(FamfsError) -> [Extent] {
     // After an append that failed, a file may lie in space that looks free.
     if let failure = tail.withLock({ $0.failure }) { throw .disabled(failure) }
-    let present = presentDevices()
+    let (present, unusable) = (presentDevices(), unusable())
     return try tree.withLock { (tree) throws(FamfsError) in
+      tree.space.avoid(unusable)
       if let last, let extent = tree.space.extend(last, by: bytes) { return [extent] }
       do throws(AllocationError) { return try tree.space.allocate(bytes: bytes, on: present).array } catch {
         let free = tree.space.freeCount(of: present) * tree.space.unit

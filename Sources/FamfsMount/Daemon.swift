@@ -13,8 +13,10 @@ public struct DaemonOptions: Sendable {
   public var furtherDevices: [String] = []
   /// Where; an empty directory.
   public var mountPoint: String
-  /// What the page cache may keep of contents.
-  public var cache = CachePolicy.auto
+  /// What the page cache may keep of contents; nil for what suits the device.
+  public var cache: CachePolicy?
+  /// Who keeps what hosts have cached of contents up to date; nil for what the devices ask for.
+  public var coherence: Coherence?
   /// How long the kernel may keep names and attributes, in nanoseconds; nothing of them ever goes stale.
   public var lifetime = UInt64.max
   /// Whether other users than the one who mounts may come in.
@@ -77,13 +79,16 @@ public enum Daemon {
     let folder = try RunFolder()
     defer { folder.remove() }
     let log = DaemonLog(isForeground: options.isForeground, name: options.device)
-    let settings = LiveSettings(cache: options.cache, lifetime: options.lifetime)
     if options.isStrict && volume.isReclaiming {
       throw FamfsError.other(
         "\(options.device): files of this volume can be removed, which the public famfs does not know; mount it without "
           + "strict")
     }
     let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
+    let coherence = options.coherence ?? Coherence(of: volume)
+    // Who asks for it means it, also where it costs shared mappings.
+    let usual = options.coherence == .noncoherent ? .never : coherence.usualCache
+    let settings = LiveSettings(cache: options.cache ?? usual, lifetime: options.lifetime, coherence: coherence)
     let fileSystem = FamfsFileSystem(volume: volume, folder: folder.path, settings: settings, pulse: pulse)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {

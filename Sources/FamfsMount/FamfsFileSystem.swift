@@ -207,8 +207,11 @@ struct FamfsFileSystem: FileSystem {
     let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
       Result { () throws(Errno) in
         let found = try volume.resolve(number, offset: offset, count: wanted, into: ranges)
+        let isFresh = settings.coherence == .coherent && !number.isMeta
         for range in ranges[..<found.pieces] {
-          try reply.append(volume.memory(range.device).bytes(at: range.offset, count: Int(range.length)))
+          let memory = try volume.memory(range.device)
+          if !isFresh { try memory.invalidate(at: range.offset, count: range.length) }
+          try reply.append(memory.bytes(at: range.offset, count: Int(range.length)))
         }
       }
     }
@@ -229,7 +232,9 @@ struct FamfsFileSystem: FileSystem {
             var done = 0
             for range in ranges[..<found.pieces] {
               let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + Int(range.length)])
-              try volume.memory(range.device).read(at: range.offset, into: piece)
+              let memory = try volume.memory(range.device)
+              if settings.coherence == .noncoherent { try memory.invalidate(at: range.offset, count: range.length) }
+              try memory.read(at: range.offset, into: piece)
               done += piece.count
             }
             return done
@@ -239,6 +244,8 @@ struct FamfsFileSystem: FileSystem {
       }
     }
   }
+
+  func foundUnreadable(_ memory: UnsafeRawBufferPointer) { volume.examine(memory) }
 
   func write(
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
@@ -260,8 +267,12 @@ struct FamfsFileSystem: FileSystem {
         let found = try volume.resolve(number, offset: offset, count: UInt64(data.count), into: ranges)
         var done = 0
         for range in ranges[..<found.pieces] {
-          let piece = data[done..<done + Int(range.length)]
-          try volume.memory(range.device).write(at: range.offset, from: UnsafeRawBufferPointer(rebasing: piece))
+          let piece = UnsafeRawBufferPointer(rebasing: data[done..<done + Int(range.length)])
+          let memory = try volume.memory(range.device)
+          switch settings.coherence {
+          case .coherent: try memory.write(at: range.offset, from: piece)
+          case .noncoherent: try memory.writeAmongOthers(at: range.offset, from: piece)
+          }
           done += piece.count
         }
         return done

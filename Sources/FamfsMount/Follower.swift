@@ -22,6 +22,7 @@ struct Follower: Sendable {
   func run() {
     var trouble: String?
     var last = Clock.monotonic()
+    var memory = MemoryWatch(volume, log)
     while !beginsAtOnce && volume.usage().entries == 0 { Clock.sleep(nanoseconds: Follower.interval) }
     while true {
       let news = looksByItself ? volume.follow() : volume.takeNews()
@@ -39,6 +40,7 @@ struct Follower: Sendable {
         if volume.isLost { dropPages() }
       }
       trouble = news.trouble
+      memory.look()
       let now = Clock.monotonic()
       if !news.directories.isEmpty { last = now }
       Clock.sleep(nanoseconds: now - last < Follower.patience ? Follower.interval : Follower.idleInterval)

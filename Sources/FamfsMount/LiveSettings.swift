@@ -3,10 +3,13 @@ import Synchronization
 /// What of a mount can be changed while it is served (`famfs mount --remount`). It holds for what is opened or looked up
 /// from then on.
 final class LiveSettings: Sendable {
+  /// Fixed for the mount's life, unlike the rest.
+  let coherence: Coherence
   private let policy: Atomic<Int>
   private let nanoseconds: Atomic<UInt64>
 
-  init(cache: CachePolicy = .auto, lifetime: UInt64 = .max) {
+  init(cache: CachePolicy = .auto, lifetime: UInt64 = .max, coherence: Coherence = .coherent) {
+    self.coherence = coherence
     policy = Atomic(LiveSettings.place(of: cache))
     nanoseconds = Atomic(lifetime)
   }

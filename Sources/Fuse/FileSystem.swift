@@ -237,6 +237,10 @@ public protocol FileSystem: Sendable {
     _ node: NodeID, _ handle: FileHandle, _ offset: UInt64, _ target: SeekTarget, _ caller: Caller
   ) throws(Errno) -> UInt64
 
+  /// Memory that a `read` named could not be read, and the reader got EIO for all that it asked for. Parts of it may be
+  /// well. By default nothing.
+  func foundUnreadable(_ memory: UnsafeRawBufferPointer)
+
   /// The session is over: unmounted or aborted. Called once, and last.
   func destroy()
 }
@@ -366,6 +370,9 @@ extension FileSystem {
   ) throws(Errno) -> UInt64 {
     throw .noSystemCall
   }
+
+  /// Nothing.
+  public func foundUnreadable(_ memory: UnsafeRawBufferPointer) {}
 
   /// Nothing.
   public func destroy() {}

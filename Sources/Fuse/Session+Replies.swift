@@ -59,13 +59,20 @@ extension Session {
       } catch .badAddress {
         // Copy below.
       }
-      guard replies.gather(rangeCount: count) else { throw .inputOutput }
+      try gather(count, replies)
       // The memory is there: what failed is the way, and so it would for the next.
       sending.store(SendingMode.copied.rawValue, ordering: .relaxed)
     } else {
-      guard replies.gather(rangeCount: count) else { throw .inputOutput }
+      try gather(count, replies)
     }
     try door.send(replies.message(replyHeader, rangeCount: count > 0 ? 1 : 0))
+  }
+
+  /// Copies ranges together, or tells the file system that it cannot be done.
+  private func gather(_ count: Int, _ replies: ReplyMemory) throws(Errno) {
+    if replies.gather(rangeCount: count) { return }
+    for index in 0..<count { fileSystem.foundUnreadable(replies.range(index)) }
+    throw .inputOutput
   }
 
   private func probe(_ replies: ReplyMemory, _ door: Door) throws(Errno) {
@@ -76,7 +83,10 @@ extension Session {
     }
     var byte: UInt8 = 0
     // Memory that is gone says nothing about the way.
-    guard weft_guarded_copy(&byte, range.baseAddress, 1) else { throw .inputOutput }
+    guard weft_guarded_copy(&byte, range.baseAddress, 1) else {
+      fileSystem.foundUnreadable(range)
+      throw .inputOutput
+    }
     sending.store(SendingMode.copied.rawValue, ordering: .relaxed)
   }
 

@@ -10,10 +10,11 @@ public final class MappedDevice: MemoryDevice {
   public let size: UInt64
   /// What it is.
   public let kind: DeviceKind
-  private let file: FileDescriptor
-  private let mapping: Mapping
+  let file: FileDescriptor
+  let mapping: Mapping
   private let persistence: Persistence
   private let isWritable: Bool
+  let found = MemoryErrors()
 
   /// Opens and maps the device at `path`.
   /// - Parameter unmounted: insists that no other file system has it mounted (block devices only; the kernel knows).
@@ -66,6 +67,11 @@ public final class MappedDevice: MemoryDevice {
     }
   }
 
+  /// Whether one host's caches are all that there are: nothing is ever written back or invalidated.
+  public var isCoherent: Bool {
+    if case .none = persistence { true } else { false }
+  }
+
   /// The open device, to be handed to another process; it stays this value's.
   public var rawDescriptor: Int32 { file.rawValue }
 
@@ -111,7 +117,7 @@ public final class MappedDevice: MemoryDevice {
   public func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Errno) {
     let from = try address(offset, UInt64(buffer.count))
     guard let to = buffer.baseAddress else { return }
-    guard weft_guarded_copy(to, from, buffer.count) else { throw .inputOutput }
+    if !weft_guarded_copy(to, from, buffer.count) { try readInstead(at: offset, into: buffer) }
   }
 
   /// Into plain files by pwrite(2) or a copy, into dax past the caches, into pmem by a copy and msync(2).
@@ -123,11 +129,11 @@ public final class MappedDevice: MemoryDevice {
       if try writeThroughKernel(at: offset, from: buffer) { return }
       fallthrough
     case .none:
-      guard weft_guarded_copy(to, from, buffer.count) else { throw .inputOutput }
+      if !weft_guarded_copy(to, from, buffer.count) { try writeInstead(at: offset, from: buffer) }
     case .cacheLines:
-      guard weft_guarded_stream(to, from, buffer.count) else { throw .inputOutput }
+      if !weft_guarded_stream(to, from, buffer.count) { try writeInstead(at: offset, from: buffer) }
     case .pages:
-      guard weft_guarded_copy(to, from, buffer.count) else { throw .inputOutput }
+      if !weft_guarded_copy(to, from, buffer.count) { try writeInstead(at: offset, from: buffer) }
       try persistence.writeBack(to, UInt64(buffer.count))
     }
   }
@@ -141,44 +147,63 @@ public final class MappedDevice: MemoryDevice {
     {
       return
     }
-    if case .cacheLines = persistence { return try streamZeros(to, count) }
-    guard weft_guarded_fill(to, 0, Int(count)) else { throw .inputOutput }
+    if case .cacheLines = persistence { return try streamZeros(at: offset, count) }
+    if !weft_guarded_fill(to, 0, Int(count)) { try streamZeros(at: offset, count) }
     try persistence.writeBack(to, count)
   }
 
   /// Past the caches, which then hold nothing to be written back.
-  private func streamZeros(_ to: UnsafeMutableRawPointer, _ count: UInt64) throws(Errno) {
+  private func streamZeros(at offset: UInt64, _ count: UInt64) throws(Errno) {
     let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(min(count, 256 << 10)), alignment: 4096)
     defer { zeros.deallocate() }
     zeros.initializeMemory(as: UInt8.self, repeating: 0)
-    var done = 0
-    while done < Int(count) {
-      let piece = min(zeros.count, Int(count) - done)
-      guard weft_guarded_stream(to + done, zeros.baseAddress, piece) else { throw .inputOutput }
-      done += piece
+    var done: UInt64 = 0
+    while done < count {
+      let piece = UnsafeRawBufferPointer(rebasing: zeros[..<Int(min(UInt64(zeros.count), count - done))])
+      let to = try target(offset + done, UInt64(piece.count))
+      if !weft_guarded_stream(to, piece.baseAddress, piece.count) { try writeInstead(at: offset + done, from: piece) }
+      done += UInt64(piece.count)
     }
   }
 
   /// A guarded load.
   public func load64(at offset: UInt64) throws(Errno) -> UInt64 {
     var value: UInt64 = 0
-    guard weft_guarded_load64(try address(offset, 8), &value) else { throw .inputOutput }
+    if !weft_guarded_load64(try address(offset, 8), &value) {
+      var bytes = InlineArray<8, UInt8>(repeating: 0)
+      var span = bytes.mutableSpan
+      try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try readInstead(at: offset, into: buffer) }
+      return bytes.span.bytes.u64(0)
+    }
     return UInt64(littleEndian: value)
   }
 
   /// A guarded store.
   public func store64(at offset: UInt64, _ value: UInt64) throws(Errno) {
-    guard weft_guarded_store64(try target(offset, 8), value.littleEndian) else { throw .inputOutput }
+    if weft_guarded_store64(try target(offset, 8), value.littleEndian) { return }
+    var little = value.littleEndian
+    let outcome = withUnsafeBytes(of: &little) { bytes in
+      Result { () throws(Errno) in try writeInstead(at: offset, from: bytes) }
+    }
+    try outcome.get()
   }
 
   /// By cache-line instructions or msync(2); nothing for plain files.
   public func writeBack(at offset: UInt64, count: UInt64) throws(Errno) {
-    try persistence.writeBack(try address(offset, count), count)
+    let start = try address(offset, count)
+    do { try persistence.writeBack(start, count) } catch {
+      examine(at: offset, count: count)
+      throw error
+    }
   }
 
   /// By cache-line instructions, or by dropping pages; nothing for plain files.
   public func invalidate(at offset: UInt64, count: UInt64) throws(Errno) {
-    try persistence.invalidate(try address(offset, count), count, at: offset)
+    let start = try address(offset, count)
+    do { try persistence.invalidate(start, count, at: offset) } catch {
+      examine(at: offset, count: count)
+      throw error
+    }
   }
 
   /// A store fence.
@@ -192,12 +217,12 @@ extension MappedDevice {
   private static let bulk = 64 << 10
 
   /// The kernel's own copy would silently make a file that was cut short grow again.
-  private func isCutShort() throws(Errno) -> Bool { try file.status().size < size }
+  func isCutShort() throws(Errno) -> Bool { try file.status().size < size }
 
   /// Writes to a plain file by pwrite(2).
   /// - Returns: false when the file system underneath cannot (hugetlbfs).
   private func writeThroughKernel(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(Errno) -> Bool {
-    if try isCutShort() { throw .inputOutput }
+    if try isCutShort() { throw fault(at: offset, UInt64(buffer.count)) }
     var done = 0
     while done < buffer.count {
       let rest = UnsafeRawBufferPointer(rebasing: buffer[done...])
@@ -205,6 +230,7 @@ extension MappedDevice {
         done += try retrying { pwrite(file.rawValue, rest.baseAddress, rest.count, off_t(offset) + done) }
       } catch {
         if error == .invalidArgument { return false }
+        note(error, at: offset + UInt64(done), UInt64(rest.count))
         throw error
       }
     }
@@ -240,7 +266,7 @@ extension MappedDevice {
   private func sendThroughKernel(
     from source: borrowing FileDescriptor, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
   ) throws(Errno) -> UInt64 {
-    if try isCutShort() { throw .inputOutput }
+    if try isCutShort() { throw fault(at: offset, count) }
     // A description of its own, for its own file position: other threads copy at the same time.
     guard let own = try? FileDescriptor(opening: "/proc/self/fd/\(file.rawValue)", .writeOnly),
       var position = off_t(exactly: sourceOffset), lseek(own.rawValue, off_t(offset), SEEK_SET) >= 0

@@ -43,11 +43,30 @@ public protocol MemoryDevice: AnyObject, Sendable {
   /// Forgets what this CPU has cached of a range, so that the next load sees what other hosts wrote.
   func invalidate(at offset: UInt64, count: UInt64) throws(Errno)
 
+  /// What of it could not be used since it was opened; nil where nobody notes it.
+  var errors: MemoryErrors? { get }
+
+  /// Looks through a range at which a system call failed that was handed `bytes`, and notes in `errors` what cannot be
+  /// used of it.
+  func examine(at offset: UInt64, count: UInt64)
+
+  /// The offset of an address that lies in memory which `bytes` hands out; nil for all others.
+  func offset(of address: UnsafeRawPointer) -> UInt64?
+
   /// Waits until the write-backs and streaming stores before it are in memory, and orders later stores behind them.
   func fence()
 }
 
 extension MemoryDevice {
+  /// Nobody notes errors.
+  public var errors: MemoryErrors? { nil }
+
+  /// Nothing is noted.
+  public func examine(at offset: UInt64, count: UInt64) {}
+
+  /// Unknown.
+  public func offset(of address: UnsafeRawPointer) -> UInt64? { nil }
+
   /// Checks a range: it must lie inside the device.
   public func check(_ offset: UInt64, _ count: UInt64) throws(Errno) {
     let (end, overflow) = offset.addingReportingOverflow(count)

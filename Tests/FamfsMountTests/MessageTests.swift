@@ -1,4 +1,5 @@
 import Famfs
+import Memory
 import Platform
 import Testing
 
@@ -54,6 +55,17 @@ private struct SeededRandom: RandomNumberGenerator {
     return status
   }
 
+  mutating func memory() -> MemoryStatus {
+    var status = MemoryStatus(.noncoherent, disabled: nil, unlisted: number())
+    for _ in 0..<Int.random(in: 0...8, using: &self) {
+      let error = MemoryError(
+        id: number(), offset: number(), length: number(), fault: .cutShort, count: number(), first: number())
+      status.ranges.append(
+        BadRange(device: number(), error: error, contents: text(), files: [text(), text()], fileCount: number()))
+    }
+    return status
+  }
+
   mutating func device() -> DeviceUsage {
     DeviceUsage(index: number(), uuid: .random(), size: number(), free: number(), path: text() + "x", trouble: nil)
   }
@@ -65,6 +77,7 @@ private struct SeededRandom: RandomNumberGenerator {
       .reserve(name(), size: number(), striping()), .commit([]), .commit([number(), number()]), .cancel(number()),
       .replay, .map(text()),
       .clone(text(), to: text()),
+      .memory, .examine(Extent(device: number(), offset: number(), length: number())),
       .forget(text()), .change(cache: nil, lifetime: nil),
       .change(cache: CachePolicy.allCases.randomElement(using: &self), lifetime: number()),
     ]
@@ -75,7 +88,7 @@ private struct SeededRandom: RandomNumberGenerator {
       .done, .reserved(number(), layout()),
       .status(status()), .device(text(), count: number()), .devices([device(), device()]), .added(number()),
       .replayed(entries: number(), files: number(), directories: number()),
-      .mapped(layout(), size: number()), .failed(text()),
+      .mapped(layout(), size: number()), .failed(text()), .memory(memory()),
     ]
   }
 }

@@ -225,6 +225,7 @@ private enum Script {
     for failing in 1... {
       let device = FailingDevice(copying: start)
       device.failAt = failing
+      device.isLasting = true
       let error = refusal { try make(on: device, unit: 2 << 20, force: true) }
       let isDone = device.accesses < failing
       #expect(error == (isDone ? nil : "memory"), "access \(failing) fails")
@@ -235,5 +236,13 @@ private enum Script {
       if isDone { break }
     }
     #expect(outcomes == ["old", "none", "new"])
+  }
+
+  @Test("mkfs goes on where a word cannot be stored, and writing the whole page makes it good", arguments: 1...2)
+  func cured(failing: Int) throws {
+    let device = FailingDevice(copying: try Script.start())
+    device.failAt = failing
+    try make(on: device, unit: 2 << 20, force: true)
+    #expect(try Volume(on: device, host: Host.master).superblock.allocationUnit == 2 << 20)
   }
 }

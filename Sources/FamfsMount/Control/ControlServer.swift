@@ -131,6 +131,10 @@ final class ControlServer: Sendable {
       if let cache { settings.cache = cache }
       if let lifetime { settings.lifetime = lifetime }
       return .done
+    case .memory: return .memory(MemoryStatus(volume, settings.coherence))
+    case .examine(let range):
+      try volume.examine(range)
+      return .done
     case .forget(let path):
       guard let number = volume.find(try entryPath(path)) else { throw FamfsError.notFound(path) }
       try forget(number)

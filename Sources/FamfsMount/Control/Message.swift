@@ -39,6 +39,10 @@ public enum ControlRequest: Equatable, Sendable {
   case remove(String)
   /// Make a second file of another's extents.
   case clone(String, to: String)
+  /// How is the memory?
+  case memory
+  /// Look through this range of a device, which a command could not use.
+  case examine(Extent)
 }
 
 /// A name to be made, and what goes with it.
@@ -81,6 +85,8 @@ public enum ControlReply: Equatable, Sendable {
   case replayed(entries: UInt64, files: UInt64, directories: UInt64)
   /// Where a file's bytes lie on the device, and how many there are.
   case mapped(FileLayout, size: UInt64)
+  /// How the memory is.
+  case memory(MemoryStatus)
   /// It was refused, or failed: a sentence.
   case failed(String)
 }
@@ -196,6 +202,10 @@ extension ControlRequest {
     case .remove(let path):
       message.put(15)
       message.put(path)
+    case .memory: message.put(30)
+    case .examine(let range):
+      message.put(31)
+      message.put(range)
     }
     return message.bytes
   }
@@ -225,6 +235,8 @@ extension ControlRequest {
     case 9: self = .clone(try message.text(), to: try message.text())
     case 20: self = .change(cache: try message.cache(), lifetime: try message.optionalNumber())
     case 21: self = .forget(try message.text())
+    case 30: self = .memory
+    case 31: self = .examine(try message.extent())
     default: throw .protocolError
     }
   }
@@ -268,6 +280,9 @@ extension ControlReply {
     case .added(let index):
       message.put(9)
       message.put(index)
+    case .memory(let status):
+      message.put(30)
+      message.put(status)
     case .failed(let sentence):
       message.put(5)
       // By bytes: one character can have any number of them, and a message has a limit.
@@ -297,6 +312,7 @@ extension ControlReply {
       for _ in 0..<count { devices.append(try message.device()) }
       self = .devices(devices)
     case 9: self = .added(try message.number())
+    case 30: self = .memory(try message.memoryStatus())
     case 10:
       let count = try message.number()
       guard count <= ControlReply.mostPeers else { throw .protocolError }
@@ -310,7 +326,7 @@ extension ControlReply {
 }
 
 /// Numbers are 8 bytes, little-endian; texts are their length in bytes and UTF-8.
-private struct MessageWriter {
+struct MessageWriter {
   var bytes: [UInt8] = []
 
   mutating func put(_ number: UInt64) {
@@ -362,7 +378,7 @@ private struct MessageWriter {
   }
 }
 
-private struct MessageReader {
+struct MessageReader {
   private var rest: Slice<UnsafeRawBufferPointer>
 
   init(_ bytes: UnsafeRawBufferPointer) { rest = bytes[...] }

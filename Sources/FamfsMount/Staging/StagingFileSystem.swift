@@ -445,6 +445,8 @@ struct StagingFileSystem: FileSystem {
     try base.read(logged(node), handle, at: offset, into: &reply, caller)
   }
 
+  func foundUnreadable(_ memory: UnsafeRawBufferPointer) { base.foundUnreadable(memory) }
+
   func write(
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
     _ caller: Caller

@@ -57,8 +57,9 @@ enum Machine {
   }
 
   /// What is mounted in a directory, in the order in which it came.
-  static func mounts(in directory: String) -> [String] {
-    ((try? Mount.all()) ?? []).map(\.mountPoint).filter { $0.hasPrefix(directory + "/") }
+  static func mounts(in directory: String, type: String? = nil) -> [String] {
+    ((try? Mount.all()) ?? []).filter { $0.mountPoint.hasPrefix(directory + "/") && $0.type == type ?? $0.type }
+      .map(\.mountPoint)
   }
 }
 

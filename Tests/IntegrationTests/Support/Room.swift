@@ -38,14 +38,19 @@ final class Room {
     return path
   }
 
-  func clear() {
+  /// Ends what famfs mounts there are in it.
+  func unmount() {
     let daemons = Machine.daemons(in: path)
-    for mount in Machine.mounts(in: path).reversed() { umount2(mount, 2) }  // MNT_DETACH
+    for mount in Machine.mounts(in: path, type: "fuse.famfs").reversed() { umount2(mount, 2) }  // MNT_DETACH
     let areGone: () -> Bool = { !daemons.contains { Machine.isRunning($0) } }
     if seconds(until: areGone) == nil {
       for daemon in daemons where Machine.isRunning(daemon) { kill(daemon, SIGKILL) }
       seconds(until: areGone)
     }
+  }
+
+  func clear() {
+    unmount()
     for mount in Machine.mounts(in: path).reversed() { umount2(mount, 2) }
     try? FileManager.default.removeItem(atPath: path)
   }

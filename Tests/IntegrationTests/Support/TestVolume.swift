@@ -17,9 +17,9 @@ final class TestVolume {
   let master: String
   let client: String
 
-  init(in room: Room) {
+  init(in room: Room, device: String? = nil) {
     self.room = room
-    device = room.at("device")
+    self.device = device ?? room.at("device")
     master = room.directory("master")
     client = room.directory("client")
   }

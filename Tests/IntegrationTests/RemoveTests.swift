@@ -1,0 +1,184 @@
+import Foundation
+import Platform
+import Testing
+
+/// Files that are removed, on volumes made for it.
+@Suite(.realMounts, .timeLimit(.minutes(15)))
+struct RemoveTests {
+  private func isGone(_ path: String) -> Bool { failure { access(path, F_OK) } == .noEntry }
+
+  @Test("a removed file is gone on all hosts; who has it open keeps it, and the space comes back after the last close")
+  func removed() throws {
+    try withVolume(["--reclaim"], client: true) { volume in
+      let free = try volume.freeBytes()
+      let bytes = try volume.add("f", count: 30 << 20)
+      try volume.add("stays", count: 10, seed: 2)
+      let left = try volume.freeBytes()
+      try #require(seconds(until: { access(volume.client + "/stays", F_OK) == 0 }) != nil)
+      do {
+        let file = try FileDescriptor(opening: volume.client + "/f", .readOnly)
+        let mapped = mmap(nil, bytes.count, PROT_READ, MAP_SHARED, file.rawValue, 0)
+        try succeed(volume.famfs("rm", volume.master + "/f"))
+        #expect(isGone(volume.master + "/f"))
+        try #require(seconds(until: { isGone(volume.client + "/f") }) != nil)
+        // A second and more, in which it would come back.
+        Thread.sleep(forTimeInterval: 2)
+        #expect(try volume.freeBytes() == left)
+        #expect(try areSame(file.bytes(at: 0, count: bytes.count), bytes))
+        let page = try #require(mapped == MAP_FAILED ? nil : mapped)
+        #expect(page.load(fromByteOffset: 20 << 20, as: UInt8.self) == bytes[20 << 20])
+        munmap(page, bytes.count)
+      }
+      try #require(seconds(until: { (try? volume.freeBytes()) == free - (2 << 20) }) != nil)
+      let new = try volume.add("f", count: 30 << 20, seed: 3)
+      try #require(seconds(until: { access(volume.client + "/f", F_OK) == 0 }) != nil)
+      for mount in volume.mounts {
+        expect(mount + "/f", holds: new)
+        #expect(try Set(FileManager.default.contentsOfDirectory(atPath: mount)).isSuperset(of: ["f", "stays"]))
+        try succeed(volume.famfs("fsck", mount))
+      }
+    }
+  }
+
+  @Test("a host that was stopped gets errors, not another file's bytes, and what was removed while it slept is gone")
+  func stopped() throws {
+    try withVolume(["--reclaim"], client: true) { volume in
+      let count = 4 << 20
+      for number in 0..<6 { try volume.add("old\(number)", count: count, seed: UInt64(number)) }
+      try #require(seconds(until: { access(volume.client + "/old5", F_OK) == 0 }) != nil)
+      // In processes of their own: whoever has such a file open waits for the daemon at each fork.
+      let readers = try (0..<6).map { try Reader(of: volume.client + "/old\($0)", at: $0 * 3, volume.room) }
+      let free = try volume.freeBytes()
+      let daemon = try volume.daemon(of: .client)
+      kill(daemon, SIGSTOP)
+      defer { kill(daemon, SIGCONT) }
+      // Reads that wait in the daemon's door.
+      for reader in readers.dropLast() { try reader.begin() }
+      try succeed(volume.famfs("rm", "-r", volume.master + "/old0", volume.master + "/old1", volume.master + "/old2"))
+      try succeed(volume.famfs("rm", volume.master + "/old3", volume.master + "/old4", volume.master + "/old5"))
+      try #require(seconds(until: { (try? volume.freeBytes()) == free + UInt64(6 * count) }, atMost: 60) != nil)
+      let new = try volume.add("new", count: 40 << 20, seed: 99)
+      kill(daemon, SIGCONT)
+      try readers.last?.begin()
+      for reader in readers { #expect(try reader.end() == []) }
+      try #require(seconds(until: { access(volume.client + "/new", F_OK) == 0 }) != nil)
+      expect(volume.client + "/new", holds: new)
+      #expect(isGone(volume.client + "/old0"))
+      let isAlive: () -> Bool = {
+        let status = (try? volume.famfs("status", volume.master))?.stdout ?? ""
+        return status.components(separatedBy: "alive").count == 3
+      }
+      #expect(seconds(until: isAlive) != nil, "the client is one of two again")
+      try succeed(volume.famfs("fsck", volume.client))
+    }
+  }
+
+  @Test("a host whose daemon was killed is not waited for")
+  func killed() throws {
+    try withVolume(["--reclaim"], client: true) { volume in
+      let free = try volume.freeBytes()
+      try volume.add("f", count: 30 << 20)
+      let daemon = try volume.daemon(of: .client)
+      kill(daemon, SIGKILL)
+      #expect(seconds(until: { !Machine.isRunning(daemon) }) != nil)
+      try succeed(volume.famfs("rm", volume.master + "/f"))
+      #expect(seconds(until: { (try? volume.freeBytes()) == free }, atMost: 60) != nil)
+      try run(["famfs", "umount", volume.client])
+      // A master that is mounted anew finds the space free as well, and those who come later see no trace.
+      try volume.unmount()
+      try volume.mount()
+      #expect(seconds(until: { (try? volume.freeBytes()) == free }, atMost: 60) != nil)
+      #expect(isGone(volume.master + "/f"))
+    }
+  }
+
+  @Test("directories go with all that is in them, committed or not, and files that are open while staged stay readable")
+  func directories() throws {
+    try withVolume(["--reclaim", "--alloc-unit", "4k"], client: true, mounting: ["--commit", "600"]) { volume in
+      let top = volume.master + "/top"
+      try succeed(run(["mkdir", "-p", top + "/a/b"]))
+      for number in 0..<50 { try write(contents(5000, seed: UInt64(number)), to: top + "/a/\(number)") }
+      try succeed(volume.famfs("commit", volume.master))
+      let file = try FileDescriptor(opening: top + "/a/open", [.readWrite, .create], mode: 0o644)
+      try file.put(contents(9000), at: 0)
+      try succeed(volume.famfs("commit", top + "/a/open"))
+      try write([1], to: top + "/a/b/staged")
+      let kept = try volume.famfs("rm", top)
+      expectRefusal(kept, naming: [top, "-r"])
+      // As rmdir has it, also of what is not committed.
+      expectRefusal(try volume.famfs("rm", "-r", top + "/a/b/none"), naming: ["none"])
+      try succeed(volume.famfs("rm", "-r", "-f", top, top + "/none"))
+      #expect(isGone(top))
+      #expect(try areSame(file.bytes(at: 0, count: 9000), contents(9000)))
+      #expect(seconds(until: { isGone(volume.client + "/top") }) != nil)
+      // The same names once more.
+      try succeed(run(["mkdir", "-p", top + "/a"]))
+      try write([2], to: top + "/a/0")
+      try succeed(volume.famfs("commit", volume.master))
+      #expect(seconds(until: { (try? read(volume.client + "/top/a/0")) == [2] }) != nil)
+      try succeed(volume.famfs("fsck", volume.client))
+    }
+  }
+
+  @Test("what cannot be removed is refused with a sentence")
+  func refused() throws {
+    try withVolume(["--reclaim"], client: true) { volume in
+      try volume.add("f", count: 10)
+      try #require(seconds(until: { access(volume.client + "/f", F_OK) == 0 }) != nil)
+      let link = try volume.room.link("link", to: volume.master + "/f")
+      expectRefusal(try volume.famfs("rm"), naming: ["name a file"])
+      expectRefusal(try volume.famfs("rm", volume.master + "/none"), naming: ["none"])
+      expectRefusal(try volume.famfs("rm", "-r", volume.master), naming: ["root"])
+      expectRefusal(try volume.famfs("rm", volume.master + "/.meta/.log"), naming: [".meta"])
+      expectRefusal(try volume.famfs("rm", "/etc/passwd"), naming: ["/etc/passwd", "famfs mount"])
+      expectRefusal(try volume.famfs("rm", link), naming: ["symbolic link"])
+      expectRefusal(try volume.famfs("rm", volume.client + "/f", as: .client), naming: [Host.master.rawValue])
+      // The usual commands have no say over what is committed.
+      #expect(failure { unlink(volume.master + "/f") } == .notPermitted)
+      #expect(failure { rename(volume.master + "/f", volume.master + "/g") } == .notPermitted)
+      try volume.unmount(.client)
+      expectRefusal(
+        try run(["famfs", "mount", "--strict", volume.device, volume.client], environment: Host.client.environment),
+        naming: ["strict"])
+      try volume.unmount()
+      try succeed(
+        run(["mount.famfs", volume.device, volume.master, "-o", "ro"], environment: Host.master.environment))
+      expectRefusal(try volume.famfs("rm", volume.master + "/f"), naming: ["read-only"])
+    }
+    try withVolume { volume in
+      try volume.add("f", count: 10)
+      expectRefusal(try volume.famfs("rm", volume.master + "/f"), naming: [volume.device, "--reclaim"])
+      expect(volume.master + "/f", holds: contents(10))
+    }
+  }
+}
+
+/// A program that has a file open and reads from it when it is told to.
+private final class Reader {
+  private let child: Child
+  private let base: String
+
+  init(of path: String, at place: Int, _ room: Room) throws {
+    base = room.at("reader\(place)")
+    try #require(mkfifo(base + ".fifo", 0o600) == 0)
+    let script = """
+      exec 3<"$0"; echo > "$1.ready"; read go < "$1.fifo"; exec dd bs=100000 count=1 skip=\(place) of="$1.out" <&3
+      """
+    child = try Child(["bash", "-c", script, path, base])
+    let isReady: () -> Bool = { [base] in access(base + ".ready", F_OK) == 0 }
+    try #require(seconds(until: isReady) != nil)
+  }
+
+  func begin() throws {
+    let file = try FileDescriptor(opening: base + ".fifo", .writeOnly)
+    try [UInt8]("go\n".utf8).span.bytes.withUnsafeBytes { (bytes) throws(Errno) in try file.write(all: bytes) }
+  }
+
+  /// What it could read: nothing when it failed.
+  func end() throws -> [UInt8] {
+    let outcome = try child.wait()
+    let bytes = try read(base + ".out")
+    #expect((outcome.status == 0) == !bytes.isEmpty, "\(outcome)")
+    return bytes
+  }
+}
