@@ -3,7 +3,7 @@ import Platform
 /// The program: which command its name or its first word picks.
 public enum Program {
   /// As `--version` prints it.
-  public static let version = "0.1.0"
+  public static let version = weftVersion
 
   /// Programs with a name of their own.
   private static let programs: [any Verb.Type] = [

@@ -39,6 +39,10 @@ public enum ControlRequest: Equatable, Sendable {
   case remove(String)
   /// Make a second file of another's extents.
   case clone(String, to: String)
+  /// What have you done so far?
+  case activity
+  /// Which space of the device of this index is free, from this byte on? So many runs as one message holds.
+  case freeRuns(device: UInt64, from: UInt64)
 }
 
 /// A name to be made, and what goes with it.
@@ -81,6 +85,10 @@ public enum ControlReply: Equatable, Sendable {
   case replayed(entries: UInt64, files: UInt64, directories: UInt64)
   /// Where a file's bytes lie on the device, and how many there are.
   case mapped(FileLayout, size: UInt64)
+  /// What the mount has done.
+  case activity(MountActivity)
+  /// Runs of free bytes, in order; there are more behind them when there are `mostRuns`.
+  case freeRuns([Range<UInt64>])
   /// It was refused, or failed: a sentence.
   case failed(String)
 }
@@ -196,6 +204,11 @@ extension ControlRequest {
     case .remove(let path):
       message.put(15)
       message.put(path)
+    case .activity: message.put(40)
+    case .freeRuns(let device, let start):
+      message.put(41)
+      message.put(device)
+      message.put(start)
     }
     return message.bytes
   }
@@ -225,6 +238,8 @@ extension ControlRequest {
     case 9: self = .clone(try message.text(), to: try message.text())
     case 20: self = .change(cache: try message.cache(), lifetime: try message.optionalNumber())
     case 21: self = .forget(try message.text())
+    case 40: self = .activity
+    case 41: self = .freeRuns(device: try message.number(), from: try message.number())
     default: throw .protocolError
     }
   }
@@ -233,6 +248,8 @@ extension ControlRequest {
 extension ControlReply {
   /// As many as one message holds.
   static let mostPeers = 500
+  /// As many as one message holds.
+  public static let mostRuns: UInt64 = 4096
 
   /// The message's bytes.
   public func encode() -> [UInt8] {
@@ -268,6 +285,12 @@ extension ControlReply {
     case .added(let index):
       message.put(9)
       message.put(index)
+    case .activity(let activity):
+      message.put(40)
+      message.put(activity)
+    case .freeRuns(let runs):
+      message.put(41)
+      message.put(runs)
     case .failed(let sentence):
       message.put(5)
       // By bytes: one character can have any number of them, and a message has a limit.
@@ -304,13 +327,15 @@ extension ControlReply {
       for _ in 0..<count { peers.append(try message.peer()) }
       self = .peers(peers)
     case 7: self = .mapped(try message.layout(), size: try message.number())
+    case 40: self = .activity(try message.activity())
+    case 41: self = .freeRuns(try message.runs())
     default: throw .protocolError
     }
   }
 }
 
 /// Numbers are 8 bytes, little-endian; texts are their length in bytes and UTF-8.
-private struct MessageWriter {
+struct MessageWriter {
   var bytes: [UInt8] = []
 
   mutating func put(_ number: UInt64) {
@@ -362,7 +387,7 @@ private struct MessageWriter {
   }
 }
 
-private struct MessageReader {
+struct MessageReader {
   private var rest: Slice<UnsafeRawBufferPointer>
 
   init(_ bytes: UnsafeRawBufferPointer) { rest = bytes[...] }
