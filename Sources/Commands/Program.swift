@@ -16,7 +16,8 @@ public enum Program {
     TakeOverCommand.self,
     LogplayCommand.self,
     CheckCommand.self,
-    MountCheckCommand.self, StatusCommand.self, CommitCommand.self, MapCommand.self, PictureCommand.self,
+    MountCheckCommand.self, StatusCommand.self, TopCommand.self, CommitCommand.self, MapCommand.self,
+    PictureCommand.self,
     ReadCheckCommand.self,
     MetaCommand.self,
   ]

@@ -57,7 +57,6 @@ enum PictureCommand: Verb {
     }
     let status: FileStatus
     do throws(Errno) { status = try FileStatus(path: operand) } catch {
-      if error == .noEntry || error == .notDirectory { throw FamfsError.notFound(operand) }
       throw FamfsError.other("\(operand): \(error)")
     }
     if status.kind == .directory { _ = try VolumePath(operand) }
