@@ -8,7 +8,9 @@
 #include <spawn.h>
 #include <string.h>
 #include <syslog.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -96,6 +98,18 @@ void weft_name_thread(pthread_t thread, const char *name) { pthread_setname_np(t
 
 unsigned weft_major(uint64_t device) { return major(device); }
 unsigned weft_minor(uint64_t device) { return minor(device); }
+
+int weft_signal_descriptor(const int *signals, size_t count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < count; i++) sigaddset(&set, signals[i]);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int weft_next_signal(int descriptor) {
+    struct signalfd_siginfo about;
+    return read(descriptor, &about, sizeof about) == sizeof about ? (int)about.ssi_signo : -1;
+}
 
 char *weft_optarg(void) { return optarg; }
 int weft_optind(void) { return optind; }

@@ -1,4 +1,5 @@
 import Famfs
+import FamfsMount
 import Platform
 
 /// What fsck prints besides the lines that scripts of the public famfs read.
@@ -18,7 +19,7 @@ enum CheckReport {
       "device_bytes": .number(usage.deviceSize), "bitmap_bytes": .number(usage.unitBytes),
       "file_bytes": .number(usage.fileBytes), "allocated_bytes": .number(usage.allocated),
       "free_bytes": .number(usage.free), "clean": .bool(report.isClean), "header_problem": JSON(report.headerProblem),
-      "problems": .list(report.problems.map(json)), "warnings": .list(report.warnings.map { .text($0) }),
+      "problems": .list(report.problems.map(\.json)), "warnings": .list(report.warnings.map { .text($0) }),
       "devices": .list(report.devices.map { json($0, buckets?[Int($0.index)]) }), "buckets": json(buckets?.first),
       "repairs": repairs.map { .list($0.map { .text($0) }) } ?? .null,
     ]
@@ -29,10 +30,6 @@ enum CheckReport {
   }
 
   private static func json(_ buckets: [BucketUsage]?) -> JSON { buckets.map { .list($0.map(json)) } ?? .null }
-
-  private static func json(_ problem: LogProblem) -> JSON {
-    ["entry": .number(problem.index), "path": JSON(problem.path), "problem": .text("\(problem.problem)")]
-  }
 
   private static func json(_ bucket: BucketUsage) -> JSON {
     ["offset": .number(bucket.offset), "bytes": .number(bucket.length), "used": .number(bucket.used)]
@@ -58,15 +55,5 @@ enum CheckReport {
         "  device \(device.index): \(device.uuid), \(size(device.size)), \(size(device.free)) free, "
           + "\(device.path.map { oneLine($0) } ?? "not found on this host")\n"
       }.joined()
-  }
-}
-
-extension DeviceUsage {
-  /// For programs.
-  var members: [(key: String, value: JSON)] {
-    [
-      ("index", .number(index)), ("uuid", JSON(uuid)), ("bytes", .number(size)), ("free_bytes", .number(free)),
-      ("path", JSON(path)), ("trouble", JSON(trouble)),
-    ]
   }
 }

@@ -10,7 +10,7 @@ extension MemoryStatus {
     if let disabled { text += "  disabled:    \(oneLine(disabled))\n" }
     for range in ranges {
       text += "  bad memory:  device \(range.device), \(oneLine(range.sentence)), met \(range.error.count) times since "
-      text += "\(StatusCommand.date(range.error.first))\n"
+      text += "\(timestamp(range.error.first))\n"
     }
     if unlisted > 0 { text += "  bad memory:  met \(unlisted) times elsewhere, too\n" }
     return text
@@ -30,7 +30,7 @@ extension BadRange {
     [
       "device": .number(device), "offset": .number(error.offset), "bytes": .number(error.length),
       "fault": .text("\(error.fault)"), "count": .number(error.count),
-      "first": .text(StatusCommand.date(error.first)), "contents": .text(contents),
+      "first": .text(timestamp(error.first)), "contents": .text(contents),
       "files": .list(files.map { .text($0) }), "file_count": .number(fileCount),
     ]
   }

@@ -3,7 +3,7 @@ import Platform
 /// The program: which command its name or its first word picks.
 public enum Program {
   /// As `--version` prints it.
-  public static let version = "0.1.0"
+  public static let version = weftVersion
 
   /// Programs with a name of their own.
   private static let programs: [any Verb.Type] = [
@@ -16,7 +16,9 @@ public enum Program {
     TakeOverCommand.self,
     LogplayCommand.self,
     CheckCommand.self,
-    MountCheckCommand.self, StatusCommand.self, CommitCommand.self, MapCommand.self, ReadCheckCommand.self,
+    MountCheckCommand.self, StatusCommand.self, TopCommand.self, CommitCommand.self, MapCommand.self,
+    PictureCommand.self,
+    ReadCheckCommand.self,
     MetaCommand.self,
   ]
 

@@ -78,7 +78,7 @@ enum StatusCommand: Verb {
     case .unreachable(let sentence): return head + "  unreachable: \(oneLine(sentence))\n"
     case .serving(let status, let devices, let peers, let memory):
       return head + """
-          role:        \(role(status))
+          role:        \(status.role.rawValue)
           master:      \(status.masterUUID)
           volume:      \(status.volumeUUID)
           entries:     \(status.entries) of \(status.entryCapacity) used, \(status.badEntries) bad
@@ -99,34 +99,13 @@ enum StatusCommand: Verb {
     let life = peer.isAlive ? "alive" : peer.age == nil ? "not heard of yet" : "silent"
     return
       "  mounted by:  \(oneLine(beat.hostName)) (\(beat.host)), \(beat.isMaster ? "master" : "client"), \(life), since "
-      + "\(date(beat.since)), has followed \(beat.entries) entries\n"
-  }
-
-  /// Nanoseconds since 1970 as people read them, in UTC.
-  static func date(_ time: UInt64) -> String {
-    var (seconds, parts) = (time_t(clamping: time / 1_000_000_000), tm())
-    guard gmtime_r(&seconds, &parts) != nil else { return "?" }
-    let two = { (number: Int32) in number < 10 ? "0\(number)" : "\(number)" }
-    return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) \(two(parts.tm_hour)):"
-      + "\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
-  }
-
-  private static func json(_ peer: Peer) -> JSON {
-    let beat = peer.beat
-    return [
-      "host_name": .text(beat.hostName), "system_uuid": JSON(beat.host),
-      "role": .text(beat.isMaster ? "master" : "client"),
-      "alive": .bool(peer.isAlive), "since": .text(date(beat.since)), "entries": .number(beat.entries),
-      "seconds_silent": peer.age.map { .number($0 / 1_000_000_000) } ?? .null,
-    ]
+      + "\(timestamp(beat.since)), has followed \(beat.entries) entries\n"
   }
 
   private static func text(_ device: DeviceUsage) -> String {
     let place = device.trouble ?? device.path ?? ""
     return "  device \(device.index):    \(device.size) bytes, \(device.free) free, \(oneLine(place))\n"
   }
-
-  private static func role(_ status: MountStatus) -> String { status.isMaster ? "master" : "client" }
 
   private static func json(_ mount: Mount, _ state: State) -> JSON {
     let head: [(key: String, value: JSON)] = [
@@ -137,17 +116,8 @@ enum StatusCommand: Verb {
     case .unreachable(let sentence): return .object(head + [("state", "unreachable"), ("trouble", .text(sentence))])
     case .serving(let status, let devices, let peers, let memory):
       return .object(
-        head + [
-          ("state", "serving"), ("trouble", .null), ("role", .text(role(status))),
-          ("master_uuid", JSON(status.masterUUID)), ("volume_uuid", JSON(status.volumeUUID)),
-          ("entries", .number(status.entries)), ("entry_capacity", .number(status.entryCapacity)),
-          ("bad_entries", .number(status.badEntries)), ("files", .number(status.files)),
-          ("directories", .number(status.directories)), ("used_bytes", .number(status.usedBytes)),
-          ("free_bytes", .number(status.freeBytes)), ("daemon_pid", .number(status.processID)),
-          ("strict", .bool(status.isStrict)), ("data_path", .text(status.dataPath)),
-          ("devices", .list(devices.map { .object($0.members) })),
-          ("hosts", .list(peers.map(json))),
-        ] + memory.members)
+        head + [("state", "serving"), ("trouble", .null)] + status.members(devices: devices, peers: peers)
+            + memory.members)
     }
   }
 }

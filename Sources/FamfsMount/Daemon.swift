@@ -99,17 +99,24 @@ public enum Daemon {
     let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
     let serving = living ?? Serving(fileSystem, over: door)
     let hasEnded = Ended()
+    let start = Clock.monotonic()
+    let activity = { @Sendable in
+      var activity = serving.activity()
+      activity.uptime = Clock.monotonic() - start
+      activity.staged = staging?.summary ?? StagedSummary()
+      return activity
+    }
+    let status = { @Sendable in
+      MountStatus(volume, mountedAs: mount.device, cache: settings.cache, isStrict: options.isStrict)
+    }
     do {
       let notifier = Notifier(door)
       let server = try ControlServer(
         volume: volume, staging: staging, pulse: pulse, folder: folder.path, isReadOnly: options.isReadOnly,
-        isStrict: options.isStrict, settings: settings,
+        isStrict: options.isStrict, settings: settings, activity: activity,
         forget: { (number) throws(Errno) in
           try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
-        }
-      ) {
-        MountStatus(volume, mountedAs: mount.device, cache: settings.cache, isStrict: options.isStrict)
-      }
+        }, status: status)
       let follower = Follower(
         volume: volume, staging: staging, notifier: notifier, log: log, beginsAtOnce: options.playsLog,
         looksByItself: !options.isStrict)
@@ -126,9 +133,8 @@ public enum Daemon {
         hasEnded.flag.store(true, ordering: .releasing)
         kill(getpid(), SIGUSR1)
       }
-      let served = ServedMount(volume: volume, log: log) {
-        let lookups = serving.counts().first { $0.opcode == .lookup }
-        return (lookups?.requests ?? 0, lookups?.errors ?? 0)
+      let served = ServedMount(volume: volume, log: log, mount: mount) {
+        MountFacts(status: status(), devices: volume.devices(), peers: pulse?.peers ?? [], activity: activity())
       }
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
@@ -158,12 +164,17 @@ public enum Daemon {
   /// A session, whatever its file system.
   private struct Serving: Sendable {
     let run: @Sendable () throws -> Void
-    let counts: @Sendable () -> [OperationCount]
+    /// What was asked for so far.
+    let activity: @Sendable () -> MountActivity
 
     init(_ files: some FileSystem, over door: DevFuse) {
       let session = Session(files, over: door)
       run = { _ = try session.run(threads: max(2, processorCount())) }
-      counts = { session.counts }
+      activity = {
+        var activity = MountActivity()
+        (activity.operations, activity.bytes) = (session.counts, session.bytes)
+        return activity
+      }
     }
   }
 

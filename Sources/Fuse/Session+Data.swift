@@ -26,6 +26,7 @@ extension Session {
     let count = try fileSystem.write(
       header.node, write.handle, at: write.offset, data, killsSetID: write.killsSetID, header.caller)
     guard (0...write.count).contains(count) else { throw .inputOutput }
+    worker.counters.countWritten(count)
     return worker.body(8) { bytes in
       bytes.set(0, UInt32(count))
       bytes.set(4, UInt32(0))

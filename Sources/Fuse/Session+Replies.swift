@@ -22,7 +22,9 @@ extension Session {
       case .body(let count), .lookup(_, let count), .lookups(let count), .opened(_, _, let count),
         .created(_, _, let count):
         try sendBody(count, to: header, worker, door)
-      case .ranges(let count, let byteCount): try sendRanges(count, byteCount, to: header, worker, door)
+      case .ranges(let count, let byteCount):
+        try sendRanges(count, byteCount, to: header, worker, door)
+        worker.counters.countRead(byteCount)
       }
     } catch {
       worker.counters.countError(header.opcode)

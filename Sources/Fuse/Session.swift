@@ -31,16 +31,33 @@ public final class Session<Files: FileSystem, Door: Transport>: Sendable {
   /// What was agreed with the kernel; nil until it asked.
   public var agreement: Agreement? { negotiation.withLock { $0.agreement } }
 
-  /// Requests and errors so far, by operation; those that never came are left out.
+  /// What was asked for so far, by operation; those that never came are left out.
   public var counts: [OperationCount] {
     let all = counters.withLock { $0 }
-    return (0..<Counters.slots).compactMap { slot in
-      let sum = all.reduce((requests: UInt64(0), errors: UInt64(0))) { sum, one in
-        let values = one.values(slot)
-        return (sum.requests &+ values.requests, sum.errors &+ values.errors)
+    let isKnown = { (slot: Int) in Opcode(rawValue: UInt32(slot)) != nil }
+    // All that `Opcode` does not know is one operation.
+    let unknown = (0..<Counters.slots).filter { !isKnown($0) }
+    return ([unknown] + (0..<Counters.slots).filter(isKnown).map { [$0] }).compactMap { slots in
+      var (requests, errors, latency) = (UInt64(0), UInt64(0), LatencyHistogram())
+      for one in all {
+        for slot in slots where one.values(slot).requests > 0 {
+          let values = one.values(slot)
+          (requests, errors) = (requests &+ values.requests, errors &+ values.errors)
+          latency.add(one.latency(slot))
+        }
       }
-      guard sum.requests > 0 else { return nil }
-      return OperationCount(opcode: Opcode(rawValue: UInt32(slot)), requests: sum.requests, errors: sum.errors)
+      guard requests > 0 else { return nil }
+      return OperationCount(
+        opcode: slots.count == 1 ? Opcode(rawValue: UInt32(slots[0])) : nil, requests: requests, errors: errors,
+        latency: latency)
+    }
+  }
+
+  /// Bytes of files that were read and written so far.
+  public var bytes: ByteCount {
+    counters.withLock { $0 }.reduce(into: ByteCount()) { sum, one in
+      sum.read &+= one.bytes.read
+      sum.written &+= one.bytes.written
     }
   }
 
@@ -89,17 +106,21 @@ public final class Session<Files: FileSystem, Door: Transport>: Sendable {
       switch try door.receive(into: worker.request) {
       case .end(let ending): return ending
       case .request(let count):
-        answer(UnsafeRawBufferPointer(rebasing: worker.request.prefix(count)), worker, door)
+        let arrival = Clock.monotonic()
+        answer(UnsafeRawBufferPointer(rebasing: worker.request.prefix(count)), since: arrival, worker, door)
       }
     }
     return .unmounted
   }
 
   /// Answers one request: at most one reply is sent, to the number that the request has.
-  private func answer(_ bytes: UnsafeRawBufferPointer, _ worker: borrowing Worker, _ door: Door) {
+  private func answer(
+    _ bytes: UnsafeRawBufferPointer, since arrival: UInt64, _ worker: borrowing Worker, _ door: Door
+  ) {
     // Too short to have a number to answer to.
     guard let header = RequestHeader(parsing: bytes.bytes) else { return }
     worker.counters.countRequest(header.opcode)
+    defer { worker.counters.countTime(Clock.monotonic() &- arrival, of: header.opcode) }
     let opcode = Opcode(rawValue: header.opcode)
     do throws(Errno) {
       let request = try frame(header, bytes)

@@ -20,6 +20,10 @@ public func printOut(_ text: String) {
   StandardStreams.note(write(printable(text), to: STDOUT_FILENO))
 }
 
+/// Writes text to standard output as it is, with what steers a terminal in it: names of unknown origin must be made
+/// `printable` before.
+public func printStyled(_ text: String) { StandardStreams.note(write(text, to: STDOUT_FILENO)) }
+
 /// Writes one line to standard output, also when a name in it has a newline: scripts read lines.
 public func printLine(_ line: String) { printOut(oneLine(line) + "\n") }
 

@@ -1,6 +1,5 @@
+import Platform
 import Testing
-
-@testable import Commands
 
 @Suite struct JSONTests {
   @Test(

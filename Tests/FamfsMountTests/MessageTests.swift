@@ -1,4 +1,5 @@
 import Famfs
+import Fuse
 import Memory
 import Platform
 import Testing
@@ -66,6 +67,19 @@ private struct SeededRandom: RandomNumberGenerator {
     return status
   }
 
+  mutating func activity() -> MountActivity {
+    var activity = MountActivity()
+    (activity.uptime, activity.bytes) = (number(), ByteCount(read: number(), written: number()))
+    (activity.staged.files, activity.staged.directories, activity.staged.bytes) = (number(), number(), number())
+    for opcode in [nil, Opcode.lookup, .read] {
+      let counts = (0...LatencyHistogram.boundCount).map { _ in number() }
+      let latency = LatencyHistogram(counts: counts, sum: number()) ?? LatencyHistogram()
+      activity.operations.append(
+        OperationCount(opcode: opcode, requests: number(), errors: number(), latency: latency))
+    }
+    return activity
+  }
+
   mutating func device() -> DeviceUsage {
     DeviceUsage(index: number(), uuid: .random(), size: number(), free: number(), path: text() + "x", trouble: nil)
   }
@@ -77,8 +91,8 @@ private struct SeededRandom: RandomNumberGenerator {
       .reserve(name(), size: number(), striping()), .commit([]), .commit([number(), number()]), .cancel(number()),
       .replay, .map(text()),
       .clone(text(), to: text()),
-      .memory, .examine(Extent(device: number(), offset: number(), length: number())),
-      .forget(text()), .change(cache: nil, lifetime: nil),
+      .memory, .examine(Extent(device: number(), offset: number(), length: number())), .remove(text()),
+      .forget(text()), .activity, .freeRuns(device: number(), from: number()), .change(cache: nil, lifetime: nil),
       .change(cache: CachePolicy.allCases.randomElement(using: &self), lifetime: number()),
     ]
   }
@@ -87,6 +101,7 @@ private struct SeededRandom: RandomNumberGenerator {
     [
       .done, .reserved(number(), layout()),
       .status(status()), .device(text(), count: number()), .devices([device(), device()]), .added(number()),
+      .activity(activity()), .freeRuns([0..<4096, 8192..<(.max)]),
       .replayed(entries: number(), files: number(), directories: number()),
       .mapped(layout(), size: number()), .failed(text()), .memory(memory()),
     ]

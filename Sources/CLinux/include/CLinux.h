@@ -65,6 +65,11 @@ void weft_name_thread(pthread_t thread, const char *name);
 unsigned weft_major(uint64_t device);
 unsigned weft_minor(uint64_t device);
 
+/// A descriptor from which the given signals, which must be blocked, are taken: signalfd(2), close-on-exec.
+int weft_signal_descriptor(const int *signals, size_t count);
+/// Waits for and takes the next signal's number from such a descriptor, or -1 and errno.
+int weft_next_signal(int descriptor);
+
 /// getopt_long's globals.
 char *weft_optarg(void);
 int weft_optind(void);

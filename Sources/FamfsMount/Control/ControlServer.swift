@@ -14,17 +14,21 @@ final class ControlServer: Sendable {
   private let settings: LiveSettings
   private let forget: @Sendable (NodeNumber) throws(Errno) -> Void
   private let status: @Sendable () -> MountStatus
+  private let activity: @Sendable () -> MountActivity
   private let listener: MessageSocket
   private static let connectionLimit = 512
   /// Bytes: the least bucket of the public famfs.
   private static let strictBucket: UInt64 = 1 << 30
 
   /// Listens in `folder`; `run` serves.
-  /// - Parameter forget: has the kernel forget what it has cached of a file.
+  /// - Parameters:
+  ///   - activity: what the mount has done.
+  ///   - forget: has the kernel forget what it has cached of a file.
   init(
     volume: Volume, staging: Staging? = nil, pulse: Pulse? = nil, folder: String, isReadOnly: Bool,
     isStrict: Bool = false,
-    settings: LiveSettings = LiveSettings(), forget: @escaping @Sendable (NodeNumber) throws(Errno) -> Void = { _ in },
+    settings: LiveSettings = LiveSettings(), activity: @escaping @Sendable () -> MountActivity = { MountActivity() },
+    forget: @escaping @Sendable (NodeNumber) throws(Errno) -> Void = { _ in },
     status: @escaping @Sendable () -> MountStatus
   ) throws(Errno) {
     self.volume = volume
@@ -35,6 +39,7 @@ final class ControlServer: Sendable {
     self.settings = settings
     self.forget = forget
     self.status = status
+    self.activity = activity
     listener = try .listening(at: folder + "/" + ControlClient.socketName)
   }
 
@@ -189,6 +194,9 @@ final class ControlServer: Sendable {
     case .cancel(let id):
       if connection.reservations.remove(id) != nil { volume.cancel(id) }
       return .done
+    case .activity: return .activity(activity())
+    case .freeRuns(let device, let start):
+      return .freeRuns(volume.freeRuns(ofDevice: device, from: start, atMost: Int(ControlReply.mostRuns)))
     case .replay:
       let before = volume.usage()
       volume.catchUp()

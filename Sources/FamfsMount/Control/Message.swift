@@ -43,6 +43,10 @@ public enum ControlRequest: Equatable, Sendable {
   case memory
   /// Look through this range of a device, which a command could not use.
   case examine(Extent)
+  /// What have you done so far?
+  case activity
+  /// Which space of the device of this index is free, from this byte on? So many runs as one message holds.
+  case freeRuns(device: UInt64, from: UInt64)
 }
 
 /// A name to be made, and what goes with it.
@@ -87,6 +91,10 @@ public enum ControlReply: Equatable, Sendable {
   case mapped(FileLayout, size: UInt64)
   /// How the memory is.
   case memory(MemoryStatus)
+  /// What the mount has done.
+  case activity(MountActivity)
+  /// Runs of free bytes, in order; there are more behind them when there are `mostRuns`.
+  case freeRuns([Range<UInt64>])
   /// It was refused, or failed: a sentence.
   case failed(String)
 }
@@ -206,6 +214,11 @@ extension ControlRequest {
     case .examine(let range):
       message.put(31)
       message.put(range)
+    case .activity: message.put(40)
+    case .freeRuns(let device, let start):
+      message.put(41)
+      message.put(device)
+      message.put(start)
     }
     return message.bytes
   }
@@ -237,6 +250,8 @@ extension ControlRequest {
     case 21: self = .forget(try message.text())
     case 30: self = .memory
     case 31: self = .examine(try message.extent())
+    case 40: self = .activity
+    case 41: self = .freeRuns(device: try message.number(), from: try message.number())
     default: throw .protocolError
     }
   }
@@ -245,6 +260,8 @@ extension ControlRequest {
 extension ControlReply {
   /// As many as one message holds.
   static let mostPeers = 500
+  /// As many as one message holds.
+  public static let mostRuns: UInt64 = 4096
 
   /// The message's bytes.
   public func encode() -> [UInt8] {
@@ -283,6 +300,12 @@ extension ControlReply {
     case .memory(let status):
       message.put(30)
       message.put(status)
+    case .activity(let activity):
+      message.put(40)
+      message.put(activity)
+    case .freeRuns(let runs):
+      message.put(41)
+      message.put(runs)
     case .failed(let sentence):
       message.put(5)
       // By bytes: one character can have any number of them, and a message has a limit.
@@ -320,6 +343,8 @@ extension ControlReply {
       for _ in 0..<count { peers.append(try message.peer()) }
       self = .peers(peers)
     case 7: self = .mapped(try message.layout(), size: try message.number())
+    case 40: self = .activity(try message.activity())
+    case 41: self = .freeRuns(try message.runs())
     default: throw .protocolError
     }
   }

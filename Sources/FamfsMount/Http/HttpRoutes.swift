@@ -1,6 +1,4 @@
-import Famfs
 import Glibc
-import Platform
 
 /// What the daemon answers over HTTP: one table of paths, each with the methods that it takes.
 struct HttpRoutes: Sendable {
@@ -16,6 +14,8 @@ struct HttpRoutes: Sendable {
     let setLevel: Handler = { body in mount.setLogLevel(body) }
     self.init([
       "/pid": ["GET": { _ in .text("pid: \(getpid())\n") }],
+      "/status": ["GET": { _ in .text(mount.status.line + "\n", type: HttpAnswer.json) }],
+      "/metrics": ["GET": { _ in .text(Metrics.text(mount), type: PrometheusText.type) }],
       "/icache_stats": ["GET": { _ in .text(mount.lookups, type: HttpAnswer.yaml) }],
       "/icache_dump": ["GET": { _ in .stream(NodeDump(mount.volume), type: HttpAnswer.yaml) }],
       "/log_level": ["GET": { _ in mount.logLevel }, "POST": setLevel, "PUT": setLevel],
@@ -42,35 +42,11 @@ enum HttpAnswer {
 
   static let plain = "text/plain; charset=utf-8"
   static let yaml = "application/yaml"
+  static let json = "application/json"
 }
 
 /// A long text, piece by piece. One thread asks at a time.
 protocol HttpStream: AnyObject {
   /// The next piece; nil at the end, never empty.
   func next() -> [UInt8]?
-}
-
-/// What the routes know of the mount that is served.
-struct ServedMount: Sendable {
-  let volume: Volume
-  let log: DaemonLog
-  /// How often the kernel asked for a name, and how often there was none.
-  let lookupCounts: @Sendable () -> (asked: UInt64, failed: UInt64)
-
-  /// As the public famfs names them. A name is found by its hash, so only the node that has it is looked at.
-  fileprivate var lookups: String {
-    let (asked, failed) = lookupCounts()
-    return "search_count: \(asked)\nnodes_scanned: \(asked - min(asked, failed))\nsearch_fail_ct: \(failed)\n"
-  }
-
-  fileprivate var logLevel: HttpAnswer { .text("\(log.level)\n") }
-
-  fileprivate func setLogLevel(_ body: [UInt8]) -> HttpAnswer {
-    let text = String(decoding: body, as: UTF8.self).trimmingBlanks()
-    guard let level = Int32(text), (0...7).contains(level) else {
-      return .text("a log level is a number from 0, only emergencies, to 7, everything\n", status: 400)
-    }
-    log.level = level
-    return logLevel
-  }
 }

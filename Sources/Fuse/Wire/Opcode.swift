@@ -116,6 +116,14 @@ public enum Opcode: UInt32, Sendable, CaseIterable {
     }
   }
 
+  /// As linux/fuse.h names it, in small letters and without FUSE_: `lookup`, `copy_file_range`.
+  public var name: String {
+    if self == .initialize { return "init" }
+    return "\(self)".reduce(into: "") { text, letter in
+      text += letter.isUppercase ? "_\(letter.lowercased())" : letter == "6" ? "_6" : "\(letter)"
+    }
+  }
+
   /// Whether the kernel waits for an answer. To answer one of the others would hit a request that may carry the same
   /// number by then.
   ///

@@ -1,34 +1,37 @@
-import Famfs
-import Platform
-
 /// A value to be printed for programs (RFC 8259). Numbers are whole; members stand in the order in which they are
 /// given. Indirect because Swift 6.3 otherwise finds a circular reference when it builds only some files again.
-indirect enum JSON {
+public indirect enum JSON: Sendable {
+  /// Nothing.
   case null
+  /// True or false.
   case bool(Bool)
+  /// A whole number.
   case number(UInt64)
+  /// A text.
   case text(String)
+  /// Values in order.
   case list([JSON])
+  /// Named values.
   case object([(key: String, value: JSON)])
 
   /// A number, or null.
-  init(_ number: UInt64?) { self = number.map { .number($0) } ?? .null }
+  public init(_ number: UInt64?) { self = number.map { .number($0) } ?? .null }
 
   /// A text, or null.
-  init(_ text: String?) { self = text.map { .text($0) } ?? .null }
+  public init(_ text: String?) { self = text.map { .text($0) } ?? .null }
 
   /// An identifier, as its text.
-  init(_ uuid: UUID) { self = .text("\(uuid)") }
+  public init(_ uuid: UUID) { self = .text("\(uuid)") }
 
   /// On one line, in plain printable characters and those beyond ASCII.
-  var line: String {
+  public var line: String {
     var text = ""
     write(to: &text)
     return text
   }
 
   /// Writes it on standard output, on a line of its own.
-  func print() { printOut(line + "\n") }
+  public func print() { printOut(line + "\n") }
 
   private func write(to text: inout String) {
     switch self {
@@ -79,20 +82,10 @@ indirect enum JSON {
 }
 
 extension JSON: ExpressibleByDictionaryLiteral, ExpressibleByStringLiteral, ExpressibleByBooleanLiteral {
-  init(dictionaryLiteral members: (String, JSON)...) { self = .object(members.map { (key: $0, value: $1) }) }
-  init(stringLiteral text: String) { self = .text(text) }
-  init(booleanLiteral value: Bool) { self = .bool(value) }
-}
-
-extension JSON {
-  /// Where a file's bytes lie: `layout`, `chunk_size` (null unless interleaved) and `extents`.
-  static func members(of layout: FileLayout) -> [(key: String, value: JSON)] {
-    let extents = layout.extents.array.map { extent -> JSON in
-      ["device": .number(extent.device), "offset": .number(extent.offset), "length": .number(extent.length)]
-    }
-    return [
-      ("layout", .text(layout.chunkSize == 0 ? "simple" : "interleaved")),
-      ("chunk_size", layout.chunkSize == 0 ? .null : .number(layout.chunkSize)), ("extents", .list(extents)),
-    ]
-  }
+  /// An object.
+  public init(dictionaryLiteral members: (String, JSON)...) { self = .object(members.map { (key: $0, value: $1) }) }
+  /// A text.
+  public init(stringLiteral text: String) { self = .text(text) }
+  /// True or false.
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
