@@ -76,7 +76,7 @@ extension StagingFileSystem {
         node.lookups = 1
         let id = tree.add(node, bytes, in: place)
         if !isOpen { tree.set(due: Clock.monotonic() + staging.delay, of: id) }
-        postpone(place, &tree)
+        noteChange(in: place, &tree)
         return entry(id, tree[id] ?? node, tree)
       }
     } catch {
@@ -85,9 +85,15 @@ extension StagingFileSystem {
     }
   }
 
-  /// A directory that is being filled is not committed before what is in it.
-  private func postpone(_ place: Place, _ tree: inout StagedTree) {
-    if case .staged(let id) = place { tree.set(due: Clock.monotonic() + staging.delay, of: id) }
+  /// Something was made or removed in a directory, or moved: one that is being filled is not committed before what is
+  /// in it, and one that the log has gets its new time now, for the commit is not when programs changed it.
+  private func noteChange(in place: Place, _ tree: inout StagedTree) {
+    switch place {
+    case .staged(let id): tree.set(due: Clock.monotonic() + staging.delay, of: id)
+    case .number(let number):
+      let now = Clock.realtime()
+      _ = try? volume.update(number) { ($0.modified, $0.changed) = (now, now) }
+    }
   }
 
   /// Checks that something can be made in a directory, under this name, with so many bytes of path below it.
@@ -147,7 +153,7 @@ extension StagingFileSystem {
       if !isDirectory && node.isDirectory { throw .isDirectory }
       if tree.hasChildren(.staged(id)) { throw Errno(rawValue: ENOTEMPTY) }
       tree.unlink(id, Clock.realtime())
-      postpone(place, &tree)
+      noteChange(in: place, &tree)
       return node.term
     }
     volume.giveSlot(of: term)
@@ -173,7 +179,7 @@ extension StagingFileSystem {
       let now = Clock.realtime()
       if let other { tree.unlink(other, now) }
       tree.move(id, new, in: newPlace, now)
-      for place in [place, newPlace] { postpone(place, &tree) }
+      for place in [place, newPlace] { noteChange(in: place, &tree) }
       if node.opens == 0 { tree.set(due: Clock.monotonic() + staging.delay, of: id) }
       return (node.isPromised && !PassingName.isPassing(new) ? id : nil, replaced)
     }
