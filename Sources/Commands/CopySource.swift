@@ -73,8 +73,12 @@ final class CopySource {
   private static let stride: UInt64 = 32 << 20
 
   /// Copies one range of the file to the device.
-  func copy(_ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, progress: (UInt64) -> Void) throws {
+  /// - Parameter check: called before each store; a source can keep a reader waiting.
+  func copy(
+    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, check: () throws -> Void, progress: (UInt64) -> Void
+  ) throws {
     try forEachPiece(fileOffset, range.length, inMemory: false) { piece, place in
+      try check()
       switch piece {
       case .bytes(let bytes): try device.write(at: range.offset + place, from: bytes)
       case .hole(let count): try device.zero(at: range.offset + place, count: count)
@@ -92,7 +96,7 @@ final class CopySource {
   /// Compares one range with what the device holds, page by page, and copies the pages that differ.
   /// - Returns: how many pages there were, and how many differed.
   func copyDifferences(
-    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, progress: (UInt64) -> Void
+    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, check: () throws -> Void, progress: (UInt64) -> Void
   ) throws -> (pages: UInt64, different: UInt64) {
     var result: (pages: UInt64, different: UInt64) = (0, 0)
     let there = UnsafeMutableRawBufferPointer.allocate(
@@ -118,6 +122,7 @@ final class CopySource {
           continue
         }
         result.different += 1
+        try check()
         try device.write(at: start + UInt64(page), from: new)
       }
       progress(piece.count)

@@ -170,10 +170,12 @@ extension Volume {
     if let failure = tail.failure { throw .disabled(failure) }
     let index = tail.follower.played
     do {
-      guard try nextIndex() == index else {
+      let isDone = try writer.append(LogEntry(sequence: index, payload)) { () throws(Errno) in try isOurs(at: index) }
+      if !isDone {
+        catchUp(&tail)
+        if role != .master { throw FamfsError.notMaster(master) }
         throw FamfsError.other("somebody else appended to the log at this moment; only one program may, try again")
       }
-      try writer.append(LogEntry(sequence: index, payload))
     } catch let error as FamfsError {
       throw error
     } catch {
@@ -197,6 +199,15 @@ extension Volume {
     case .removal, .addDevice: break
     }
     return .entry(index)
+  }
+}
+
+extension Volume {
+  /// Whether the log has as many entries as this, and the superblock names this host as the master.
+  private func isOurs(at index: UInt64) throws(Errno) -> Bool {
+    guard try nextIndex() == index else { return false }
+    let found = try Volume.identity(of: device)
+    return found[0] == superblock.uuid && found[1] == host
   }
 }
 
