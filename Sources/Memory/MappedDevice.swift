@@ -171,6 +171,7 @@ public final class MappedDevice: MemoryDevice {
     guard weft_guarded_store64(try target(offset, 8), value.littleEndian) else { throw .inputOutput }
   }
 
+  /// A guarded compare-and-swap.
   public func replace64(at offset: UInt64, _ old: UInt64, with new: UInt64) throws(Errno) -> Bool {
     var (expected, isDone) = (old.littleEndian, false)
     guard weft_guarded_replace64(try target(offset, 8), &expected, new.littleEndian, &isDone) else {
