@@ -53,5 +53,8 @@ bool weft_guarded_load64(const void *from, uint64_t *value) {
 bool weft_guarded_store64(void *to, uint64_t value) {
     GUARDED(__atomic_store_n((uint64_t *)to, value, __ATOMIC_RELEASE));
 }
+bool weft_guarded_replace64(void *at, uint64_t *expected, uint64_t value, bool *done) {
+    GUARDED(*done = __atomic_compare_exchange_n((uint64_t *)at, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+}
 bool weft_guarded_write_back(const void *start, size_t count) { GUARDED(weft_write_back(start, count)); }
 bool weft_guarded_invalidate(const void *start, size_t count) { GUARDED(weft_invalidate(start, count)); }

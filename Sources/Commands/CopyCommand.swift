@@ -166,7 +166,7 @@ private final class Copy: Sendable {
     let outcomes = maker.makeEach(new) { place, space in
       let source = try open(files[place])
       try maker.fill(space) { device, range, fileOffset in
-        try source.copy(fileOffset, to: device, range, progress: progress.add)
+        try source.copy(fileOffset, to: device, range, check: maker.checkMaster, progress: progress.add)
       }
       try source.finish()
     }
@@ -205,11 +205,12 @@ private final class Copy: Sendable {
     var (pages, different): (UInt64, UInt64) = (0, 0)
     try maker.refill(path, size: file.size) { device, range, fileOffset in
       if settings.compares {
-        let found = try source.copyDifferences(fileOffset, to: device, range, progress: progress.add)
+        let found = try source.copyDifferences(
+          fileOffset, to: device, range, check: maker.checkMaster, progress: progress.add)
         pages += found.pages
         different += found.different
       } else {
-        try source.copy(fileOffset, to: device, range, progress: progress.add)
+        try source.copy(fileOffset, to: device, range, check: maker.checkMaster, progress: progress.add)
       }
     }
     try source.finish()

@@ -11,6 +11,10 @@ final class CopySource {
   private let name: String
   private let size: UInt64
   private let isStream: Bool
+  /// Whether there can be holes to look for.
+  private let isSparse: Bool
+  /// The run of data, or the hole, that was found last: to look again costs a walk through a file's pages on tmpfs.
+  private var lastRun = (isHole: false, range: UInt64(0)..<0)
 
   /// The names of this process's standard input.
   static func isStandardInput(_ name: String) -> Bool { name == "-" || name == "/dev/stdin" }
@@ -20,7 +24,9 @@ final class CopySource {
     do throws(Errno) {
       // Without waiting: what was a file when the copy was planned may be a fifo by now.
       file = try FileDescriptor(opening: path, [.readOnly, .nonBlocking])
-      guard try file.status().kind == .regular else { throw Errno.invalidArgument }
+      let status = try file.status()
+      guard status.kind == .regular else { throw Errno.invalidArgument }
+      isSparse = size >= CopySource.sparse && status.allocated < size
     } catch {
       throw .other("\(path) cannot be read: \(error)")
     }
@@ -39,7 +45,7 @@ final class CopySource {
       throw .other("\(path == "-" ? "the standard input" : path) cannot be read: \(error)")
     }
     name = path == "-" ? "the standard input" : path
-    (self.size, isStream) = (size, true)
+    (self.size, isStream, isSparse) = (size, true, false)
   }
 
   /// A run of a file's bytes, and what is to become of it.
@@ -67,8 +73,12 @@ final class CopySource {
   private static let stride: UInt64 = 32 << 20
 
   /// Copies one range of the file to the device.
-  func copy(_ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, progress: (UInt64) -> Void) throws {
+  /// - Parameter check: called before each store; a source can keep a reader waiting.
+  func copy(
+    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, check: () throws -> Void, progress: (UInt64) -> Void
+  ) throws {
     try forEachPiece(fileOffset, range.length, inMemory: false) { piece, place in
+      try check()
       switch piece {
       case .bytes(let bytes): try device.write(at: range.offset + place, from: bytes)
       case .hole(let count): try device.zero(at: range.offset + place, count: count)
@@ -87,7 +97,7 @@ final class CopySource {
   /// Compares one range with what the device holds, page by page, and copies the pages that differ.
   /// - Returns: how many pages there were, and how many differed.
   func copyDifferences(
-    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, progress: (UInt64) -> Void
+    _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, check: () throws -> Void, progress: (UInt64) -> Void
   ) throws -> (pages: UInt64, different: UInt64) {
     var result: (pages: UInt64, different: UInt64) = (0, 0)
     let there = UnsafeMutableRawBufferPointer.allocate(
@@ -113,6 +123,7 @@ final class CopySource {
           continue
         }
         result.different += 1
+        try check()
         try device.write(at: start + UInt64(page), from: new)
       }
       progress(piece.count)
@@ -147,29 +158,39 @@ final class CopySource {
     defer { buffer.deallocate() }
     var done: UInt64 = 0
     while done < length {
-      var run = (isHole: false, end: fileOffset + length)
-      if !isStream && size >= CopySource.sparse { run = try file.run(at: fileOffset + done, before: run.end) }
+      let run = try run(at: fileOffset + done, before: fileOffset + length)
+      var isHole = run.isHole
       var end = run.end - fileOffset
       if inMemory && end < length {
         // Whole pages for who compares, also where a run ends within one: such a page is read.
         end &= ~4095
-        if !run.isHole || end <= done {
-          (run.isHole, end) = (false, min(length, (run.end - fileOffset + 4095) & ~4095))
+        if !isHole || end <= done {
+          (isHole, end) = (false, min(length, (run.end - fileOffset + 4095) & ~4095))
         }
       }
       while done < end {
         let piece: Piece
         if isStream || inMemory {
           let count = min(end - done, UInt64(buffer.count))
-          piece = run.isHole ? .hole(count: count) : .bytes(try read(buffer, fileOffset + done, count))
+          piece = isHole ? .hole(count: count) : .bytes(try read(buffer, fileOffset + done, count))
         } else {
           let count = min(end - done, CopySource.stride)
-          piece = run.isHole ? .hole(count: count) : .file(fileOffset + done, count: count)
+          piece = isHole ? .hole(count: count) : .file(fileOffset + done, count: count)
         }
         try body(piece, done)
         done += piece.count
       }
     }
+  }
+
+  /// The rest of the run of data, or of the hole, that a byte lies in.
+  private func run(at offset: UInt64, before end: UInt64) throws -> (isHole: Bool, end: UInt64) {
+    if !isSparse { return (false, end) }
+    if !lastRun.range.contains(offset) {
+      let found = try file.run(at: offset, before: max(size, end))
+      lastRun = (found.isHole, offset..<max(offset, found.end))
+    }
+    return (lastRun.isHole, min(end, lastRun.range.upperBound))
   }
 
   private func read(

@@ -158,10 +158,12 @@ final class FileMaker {
 
   // MARK: The device
 
-  /// Bytes that are stored without another look at who is master: some tens of milliseconds' worth.
-  private static let stride: UInt64 = 64 << 20
+  /// Bytes that are stored without another look at who is master: a millisecond's worth.
+  private static let stride: UInt64 = 4 << 20
 
-  private func checkMaster() throws {
+  /// Checks that the space of files that are being made still is this host's to write. Whoever fills them asks right
+  /// before a store, when anything before it may have taken long: a takeover lets a second go by, no more.
+  func checkMaster() throws {
     guard try Volume.identity(of: devices[0]) == identity else {
       throw FamfsError.other("another host has taken the volume over, or another file system was made on the device")
     }
@@ -176,7 +178,6 @@ final class FileMaker {
       var done: UInt64 = 0
       do {
         while done < range.length {
-          // Whoever takes the volume over gives this space to others, a second later.
           try checkMaster()
           let count = min(FileMaker.stride, range.length - done)
           let piece = Extent(device: range.device, offset: range.offset + done, length: count)

@@ -34,6 +34,9 @@ struct MountOptionList {
         if let other = MountOptionList.alternatives[name] { values[other] = nil }
       } else if let opposite = MountOptionList.opposites[name], value == nil {
         values[opposite] = nil
+      } else if name == "remount" {
+        throw UsageError(
+          "mount option 'remount': unmount it and mount it anew; famfs mount --remount changes cache and timeout")
       } else if ["suid", "dev"].contains(name) {
         throw UsageError(
           "mount option '\(name)': a famfs has neither set-user-ID programs nor device files; leave it out")

@@ -57,7 +57,7 @@ extension Volume {
         let record = DeviceRecord(size: secondary.size, uuid: .random(), index: UInt32(place + 1))
         try stamp(secondary, superblock.forSecondary(uuid: record.uuid, size: record.size, path: secondary.path))
         busy = device
-        try log.append(LogEntry(sequence: UInt64(place), .addDevice(record)))
+        _ = try log.append(LogEntry(sequence: UInt64(place), .addDevice(record)))
       }
       if options.reclaim { try write(Features(volume: superblock.uuid, isReclaiming: true), to: device) }
       try write(superblock, to: device)

@@ -172,10 +172,11 @@ extension Volume {
     if let failure = tail.failure { throw .disabled(failure) }
     let index = tail.follower.played
     do {
-      guard try nextIndex() == index else {
+      if try !write(LogEntry(sequence: index, payload)) {
+        catchUp(&tail)
+        if role != .master { throw FamfsError.notMaster(master) }
         throw FamfsError.other("somebody else appended to the log at this moment; only one program may, try again")
       }
-      try write(LogEntry(sequence: index, payload))
     } catch let error as FamfsError {
       throw error
     } catch {
@@ -205,13 +206,24 @@ extension Volume {
 }
 
 extension Volume {
-  private func write(_ entry: LogEntry) throws {
-    do throws(Errno) { try writer.put(entry) } catch {
+  /// - Returns: false when the log is another's by now.
+  private func write(_ entry: LogEntry) throws -> Bool {
+    let isOurs: LogWriter.Ownership = { () throws(Errno) in try self.isOurs(at: entry.sequence) }
+    do throws(Errno) {
+      guard try writer.put(entry, while: isOurs) else { return false }
+    } catch {
       // The slot does not count yet, and can be written when there is room.
       if error == .noSpace { throw FamfsError.memory(device.path, error) }
       throw error
     }
-    try writer.admit(entry.sequence)
+    return try writer.admit(entry.sequence, while: isOurs)
+  }
+
+  /// Whether the log has as many entries as this, and the superblock names this host as the master.
+  private func isOurs(at index: UInt64) throws(Errno) -> Bool {
+    guard try nextIndex() == index else { return false }
+    let found = try Volume.identity(of: device)
+    return found[0] == superblock.uuid && found[1] == host
   }
 }
 

@@ -139,6 +139,7 @@ public enum Daemon {
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
       try ready(summary(of: volume, options))
+      tellManager(["READY=1", "STATUS=\(options.device) is mounted at \(options.mountPoint)"], options, log)
     } catch {
       unmountOwn(mount, log)
       throw error
@@ -146,6 +147,7 @@ public enum Daemon {
     while !hasEnded.flag.load(ordering: .acquiring) {
       guard signals.wait() != SIGUSR1 else { continue }
       log.notice("asked to stop: unmounting \(options.mountPoint)")
+      tellManager(["STOPPING=1", "STATUS=unmounting \(options.mountPoint), once its files are closed"], options, log)
       unmountOwn(mount, log)
     }
     // The kernel unmounts when no file is open any more. Cut off, programs may have been amid writing.
@@ -153,6 +155,12 @@ public enum Daemon {
     // Cut off rather than unmounted, the mount point would answer errors for ever.
     unmountOwn(mount, log)
     pulse?.end()
+  }
+
+  /// Tells the service manager, if this process is a service: one that `famfs mount` started is not.
+  private static func tellManager(_ lines: [String], _ options: DaemonOptions, _ log: DaemonLog) {
+    guard options.isForeground, let manager = ServiceManager() else { return }
+    do { try manager.tell(lines) } catch { log.warning("the service manager cannot be told \(lines[0]): \(error)") }
   }
 
   /// Unmounts what this daemon has mounted, unless that has happened: then the place may be another's by now.

@@ -6,6 +6,8 @@ import Synchronization
 /// Where a daemon says what happens to it: standard error in the foreground, else the system log.
 public final class DaemonLog: Sendable {
   private let isForeground: Bool
+  /// Whether standard error is the journal's, which heeds priorities.
+  private let isJournal = standardErrorIsJournal()
   private let name: String
   private let threshold = Atomic<Int32>(LOG_NOTICE)
 
@@ -33,7 +35,7 @@ public final class DaemonLog: Sendable {
   private func write(_ priority: Int32, _ sentence: String) {
     if priority > level { return }
     if isForeground {
-      printError("famfs: \(name): \(sentence)")
+      printError("\(isJournal ? "<\(priority)>" : "")famfs: \(name): \(sentence)")
     } else {
       weft_syslog(priority, oneLine("famfs: \(name): \(sentence)"))
     }

@@ -5,9 +5,9 @@ import Platform
 
 /// The directory that a volume is mounted on.
 enum MountPoint {
-  /// Checks that a volume can be mounted there; a mount whose daemon died there is cleared away.
+  /// Checks that a volume can be mounted there; famfs mounts whose daemons died there are cleared away, and no others.
   static func prepare(_ path: String) throws(FamfsError) {
-    if let mount = Mount.top(at: path) {
+    while let mount = Mount.top(at: path) {
       guard mount.type == MountedVolume.type, MountedVolume.isDead(mount) else {
         throw .other("\(path) has \(mount.source) mounted on it already; unmount it first, or use another directory")
       }

@@ -188,6 +188,15 @@ public final class MappedDevice: MemoryDevice {
     try outcome.get()
   }
 
+  /// A guarded compare-and-swap.
+  public func replace64(at offset: UInt64, _ old: UInt64, with new: UInt64) throws(Errno) -> Bool {
+    var (expected, isDone) = (old.littleEndian, false)
+    guard weft_guarded_replace64(try target(offset, 8), &expected, new.littleEndian, &isDone) else {
+      throw .inputOutput
+    }
+    return isDone
+  }
+
   /// By cache-line instructions or msync(2); nothing for plain files.
   public func writeBack(at offset: UInt64, count: UInt64) throws(Errno) {
     let start = try address(offset, count)

@@ -37,6 +37,11 @@ public protocol MemoryDevice: AnyObject, Sendable {
   /// One 8-byte store that no reader sees half of; it needs `writeBack` and `fence`. `offset` is a multiple of 8.
   func store64(at offset: UInt64, _ value: UInt64) throws(Errno)
 
+  /// Like `store64`, if the word still is `old`; in one step for all that share caches with this CPU. For others it is a
+  /// load and a store.
+  /// - Returns: whether it was.
+  func replace64(at offset: UInt64, _ old: UInt64, with new: UInt64) throws(Errno) -> Bool
+
   /// Starts writing a range's changed cache lines to memory. Complete after `fence`.
   func writeBack(at offset: UInt64, count: UInt64) throws(Errno)
 
@@ -66,6 +71,13 @@ extension MemoryDevice {
 
   /// Unknown.
   public func offset(of address: UnsafeRawPointer) -> UInt64? { nil }
+
+  /// For devices that one host alone has.
+  public func replace64(at offset: UInt64, _ old: UInt64, with new: UInt64) throws(Errno) -> Bool {
+    if try load64(at: offset) != old { return false }
+    try store64(at: offset, new)
+    return true
+  }
 
   /// Checks a range: it must lie inside the device.
   public func check(_ offset: UInt64, _ count: UInt64) throws(Errno) {

@@ -61,6 +61,8 @@ public struct FileStatus: Sendable {
   public let permissions: UInt32
   /// Bytes; 0 for devices.
   public let size: UInt64
+  /// Bytes that the file takes on its medium: st_blocks. Fewer than `size` when it has holes, or is compressed.
+  public let allocated: UInt64
   /// Owner.
   public let userID: UInt32
   /// Group.
@@ -86,6 +88,7 @@ public struct FileStatus: Sendable {
       }
     permissions = status.st_mode & 0o7777
     size = UInt64(clamping: status.st_size)
+    allocated = UInt64(clamping: status.st_blocks).multipliedReportingOverflow(by: 512).partialValue
     userID = status.st_uid
     groupID = status.st_gid
     device = UInt64(status.st_dev)

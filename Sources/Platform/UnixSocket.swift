@@ -16,7 +16,7 @@ public struct MessageSocket: ~Copyable, Sendable {
   public static func listening(at path: String) throws(Errno) -> MessageSocket {
     let file = try open()
     let number = file.rawValue
-    try withAddress(path) { (address, length) throws(Errno) in try retrying { bind(number, address, length) } }
+    try withUnixAddress(path) { (address, length) throws(Errno) in try retrying { bind(number, address, length) } }
     try retrying { chmod(path, 0o600) }
     try retrying { listen(number, 128) }
     return MessageSocket(owning: file)
@@ -26,7 +26,7 @@ public struct MessageSocket: ~Copyable, Sendable {
   public static func connected(to path: String) throws(Errno) -> MessageSocket {
     let file = try open()
     let number = file.rawValue
-    try withAddress(path) { (address, length) throws(Errno) in try retrying { connect(number, address, length) } }
+    try withUnixAddress(path) { (address, length) throws(Errno) in try retrying { connect(number, address, length) } }
     return MessageSocket(owning: file)
   }
 
@@ -62,27 +62,33 @@ public struct MessageSocket: ~Copyable, Sendable {
     let count = try retrying { weft_receive(file.rawValue, buffer.baseAddress, buffer.count, &descriptor) }
     return (UnsafeRawBufferPointer(rebasing: buffer[..<count]), descriptor)
   }
+}
 
-  fileprivate static func withAddress(
-    _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Errno) -> Void
-  ) throws(Errno) {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let fits = withUnsafeMutableBytes(of: &address.sun_path) { field in
-      guard path.utf8.count < field.count else { return false }
-      field.copyBytes(from: path.utf8)
-      return true
-    }
-    guard fits else { throw .nameTooLong }
-    let result = Result { () throws(Errno) in
-      try withUnsafePointer(to: &address) { (pointer) throws(Errno) in
-        try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { (pointer) throws(Errno) in
-          try body(pointer, socklen_t(MemoryLayout<sockaddr_un>.size))
-        }
+/// The address of a socket at a path, or, with an `@` before the name, in the abstract name space.
+func withUnixAddress(
+  _ name: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(Errno) -> Void
+) throws(Errno) {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  let isAbstract = name.utf8.first == UInt8(ascii: "@")
+  let bytes = isAbstract ? [0] + name.utf8.dropFirst() : Array(name.utf8)
+  let fits = withUnsafeMutableBytes(of: &address.sun_path) { field in
+    guard bytes.count < field.count else { return false }
+    field.copyBytes(from: bytes)
+    return true
+  }
+  guard fits else { throw .nameTooLong }
+  // An abstract name is as long as is said; a path ends with a zero.
+  let whole = MemoryLayout<sockaddr_un>.size
+  let length = isAbstract ? MemoryLayout<sa_family_t>.size + bytes.count : whole
+  let result = Result { () throws(Errno) in
+    try withUnsafePointer(to: &address) { (pointer) throws(Errno) in
+      try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { (pointer) throws(Errno) in
+        try body(pointer, socklen_t(length))
       }
     }
-    try result.get()
   }
+  try result.get()
 }
 
 /// A stream socket that listens at a path, which must be free. Only the owner may connect.
@@ -90,7 +96,7 @@ public func listeningStream(at path: String) throws(Errno) -> FileDescriptor {
   let kind = Int32(SOCK_STREAM.rawValue) | closeOnExec | Int32(SOCK_NONBLOCK.rawValue)
   let file = FileDescriptor(owning: try retrying { socket(AF_UNIX, kind, 0) })
   let number = file.rawValue
-  try MessageSocket.withAddress(path) { (address, length) throws(Errno) in
+  try withUnixAddress(path) { (address, length) throws(Errno) in
     try retrying { bind(number, address, length) }
   }
   try retrying { chmod(path, 0o600) }

@@ -109,6 +109,12 @@ class RamDevice: MemoryDevice, @unchecked Sendable {
     try didStore(offset, 8, streaming: false)
   }
 
+  func replace64(at offset: UInt64, _ old: UInt64, with new: UInt64) throws(Errno) -> Bool {
+    if try load64(at: offset) != old { return false }
+    try store64(at: offset, new)
+    return true
+  }
+
   func writeBack(at offset: UInt64, count: UInt64) throws(Errno) { _ = try range(.writeBack, offset, count) }
   func invalidate(at offset: UInt64, count: UInt64) throws(Errno) { _ = try range(.invalidate, offset, count) }
   func fence() {}

@@ -20,12 +20,14 @@ struct DaemonTests {
     }
   }
 
-  @Test("umount(8) ends the daemon too, and the volume can be mounted again at once")
-  func plainUnmount() throws {
+  @Test(
+    "umount(8) and fusermount3 end the daemon too, and the volume can be mounted again at once",
+    arguments: [["umount"], ["umount", "-l"], ["fusermount3", "-u"], ["fusermount3", "-uz"]])
+  func plainUnmount(words: [String]) throws {
     try withVolume(size: "16m") { volume in
-      for _ in 0..<5 {
+      for _ in 0..<3 {
         let (daemon, folder) = (try volume.daemon(), try volume.folder())
-        let unmount = { try run(["umount", volume.master]).status == 0 }
+        let unmount = { try run(words + [volume.master]).status == 0 }
         #expect(try seconds(until: unmount) != nil)
         try volume.mount()
         #expect(hasEnded(daemon))
@@ -49,6 +51,46 @@ struct DaemonTests {
       expect(mount + "/file", holds: bytes)
       #expect(Machine.mounts(in: volume.room.path).filter { $0 == mount }.count == 1)
       #expect(failure { access(folder, F_OK) } == .noEntry)
+    }
+  }
+
+  @Test("a daemon is killed and the volume mounted again at once, amid a load of programs, time after time")
+  func killedAgain() throws {
+    try withVolume(size: "64m", ["--alloc-unit", "4k"]) { volume in
+      // In the mount that dies: what is below it stays empty.
+      let load = "cd $0 && while n=$((n + 1)); do echo $n > $$.$n || exit; cat *.$n; done"
+      for round in 0..<8 {
+        let program = try Child(["timeout", "20", "bash", "-c", load, volume.master])
+        #expect(seconds(until: { (try? run(["ls", volume.master]))?.stdout.contains(".3") == true }) != nil)
+        let path = volume.master + "/kept\(round)"
+        let isKept = try volume.famfs("creat", "-s", "4096", "-r", "-S", "5", path).status == 0
+        kill(try volume.daemon(), SIGKILL)
+        try volume.mount()
+        program.send(SIGKILL)
+        _ = try program.wait()
+        #expect(Machine.mounts(in: volume.room.path) == [volume.master])
+        if isKept { try succeed(volume.famfs("verify", "-S", "5", "-f", path)) }
+      }
+      try succeed(volume.famfs("fsck", volume.master))
+    }
+  }
+
+  @Test("a mount clears away no mount whose daemon lives, none that is not famfs, and all that are dead there")
+  func clearsOnlyTheDead() throws {
+    try withVolume(size: "16m") { volume in
+      let other = TestVolume(in: volume.room)
+      let device = volume.room.at("second")
+      try succeed(run(["mkfs.famfs", "--size", "16m", device], environment: Host.master.environment))
+      expectRefusal(try volume.famfs("mount", device, volume.master), naming: [volume.master, "already"])
+      #expect(Machine.isRunning(try volume.daemon()))
+      // Something else above a dead famfs is not ours to unmount.
+      kill(try volume.daemon(), SIGKILL)
+      try succeed(run(["mount", "-t", "tmpfs", "none", volume.master]))
+      expectRefusal(try volume.famfs("mount", device, volume.master), naming: [volume.master, "already"])
+      #expect(Machine.mounts(in: volume.room.path) == [volume.master, volume.master])
+      #expect(umount2(volume.master, 0) == 0)
+      try succeed(volume.famfs("mount", device, other.master))
+      #expect(Machine.mounts(in: volume.room.path) == [volume.master])
     }
   }
 
@@ -152,6 +194,37 @@ struct DaemonTests {
       #expect(try volume.famfs("fsck", device).status == 16)
       try succeed(volume.famfs("umount", mount))
       try succeed(volume.famfs("fsck", device))
+    }
+  }
+
+  @Test("a daemon that is a service tells its manager when it is ready and when it stops; another one is silent")
+  func service() throws {
+    try withVolume(size: "16m") { volume in
+      try volume.unmount()
+      let manager = try ServiceSocket(at: volume.room.at("notify"))
+      let environment = Host.master.environment.merging(["NOTIFY_SOCKET": volume.room.at("notify")]) { $1 }
+      try succeed(run(["famfs", "mount", volume.device, volume.master], environment: environment))
+      try volume.unmount()
+      let words = ["famfs", "mount", "--debug", volume.device, volume.master]
+      let daemon = try Child(words, environment: environment)
+      let ready = manager.next()
+      #expect(ready == "READY=1\nSTATUS=\(volume.device) is mounted at \(volume.master)")
+      #expect(try volume.daemon() == daemon.pid)
+      try succeed(volume.famfs("mkdir", volume.master + "/new"))
+      daemon.send(SIGTERM)
+      #expect(manager.next()?.hasPrefix("STOPPING=1\nSTATUS=unmounting ") == true)
+      #expect(try daemon.wait().status == 0)
+      // A mount that fails tells nothing: its end does.
+      let failed = try run(["famfs", "mount", "--debug", volume.device, "/none"], environment: environment)
+      expectRefusal(failed, naming: ["/none"])
+      #expect(manager.next(seconds: 0) == nil)
+      // Without a listener the mount is served all the same.
+      unlink(volume.room.at("notify"))
+      let alone = try Child(words, environment: environment)
+      #expect(seconds(until: { volume.isMounted() && access(volume.master + "/new", F_OK) == 0 }) != nil)
+      try volume.unmount()
+      let outcome = try alone.wait()
+      #expect(outcome.status == 0 && outcome.stderr.contains("the service manager cannot be told READY=1"))
     }
   }
 

@@ -13,6 +13,10 @@ struct FixtureMountTests {
       let uid, gid: UInt32
       let size: UInt64?
       let sha256: String?
+      let extents: [Extent]?
+    }
+    struct Extent: Decodable {
+      let devindex, offset, len: UInt64
     }
     let entries: [Entry]
   }
@@ -68,6 +72,33 @@ struct FixtureMountTests {
       #expect(checked.stdout.contains("role of this node: Client"))
       try volume.unmount(.client)
       #expect(try volume.everything() == before)
+    }
+  }
+
+  @Test("getmap tells where the public famfs has put every file", arguments: names)
+  func maps(name: String) throws {
+    struct Map: Decodable {
+      struct Extent: Decodable {
+        let device, offset, length: UInt64
+      }
+      let size: UInt64
+      let layout: String
+      let extents: [Extent]
+    }
+    try withFixture(name) { volume, entries in
+      try volume.mount(.client)
+      for entry in entries {
+        let outcome = try volume.famfs("getmap", "--json", volume.client + "/" + entry.path, as: .client)
+        guard let extents = entry.extents else {
+          expectRefusal(outcome, naming: ["only files have extents"])
+          continue
+        }
+        let map: Map = try decode(outcome)
+        #expect(map.size == entry.size && map.layout == "simple", "\(entry.path)")
+        #expect(
+          map.extents.map { [$0.device, $0.offset, $0.length] } == extents.map { [$0.devindex, $0.offset, $0.len] })
+      }
+      try volume.unmount(.client)
     }
   }
 

@@ -61,6 +61,69 @@ struct LivingTests {
     }
   }
 
+  @Test("archives of hundreds of files unpack, and rsync finds nothing to do the second time")
+  func manyFiles() throws {
+    try withVolume(size: "256m", ["--alloc-unit", "4k"], client: true) { volume in
+      try shell(
+        volume,
+        """
+        for d in $(seq 20); do mkdir -p $R/many/$d; for f in $(seq 30); do echo $d.$f > $R/many/$d/$f; done; done
+        tar cf $R/many.tar -C $R/many .
+        mkdir untarred; tar xf $R/many.tar -C untarred
+        diff -r $R/many untarred; famfs commit untarred; diff -r $R/many untarred
+        """)
+      if Machine.hasPython {
+        try shell(
+          volume,
+          """
+          python3 -m zipfile -c $R/many.zip $R/many/
+          python3 -m zipfile -e $R/many.zip unzipped; diff -r $R/many unzipped/many
+          """)
+      }
+      if Machine.has("rsync") {
+        try shell(
+          volume,
+          """
+          rsync -a $R/many/ synced; diff -r $R/many synced
+          [ -z "$(rsync -ai $R/many/ synced)" ]; famfs commit synced; [ -z "$(rsync -ai $R/many/ synced)" ]
+          """)
+      }
+      try shell(volume, "famfs commit $M")
+      #expect(seconds(until: { (try? run(["diff", "-r", volume.master, volume.client]))?.status == 0 }) != nil)
+      try succeed(volume.famfs("fsck", volume.master))
+    }
+  }
+
+  @Test("an editor saves a new file again and again until it is committed, and a committed one not by a rename")
+  func saves() throws {
+    try withVolume(["--alloc-unit", "4k"], client: true, mounting: ["--commit", "600"]) { volume in
+      let save = { (name: String, text: String) in
+        let file = try FileDescriptor(
+          opening: volume.master + "/" + name, [.writeOnly, .create, .exclusive], mode: 0o644)
+        try file.write(text)
+        #expect(fsync(file.rawValue) == 0)
+      }
+      // Under a passing name, which fsync does not commit; the rename does.
+      try save("notes.tmp", "first")
+      #expect(failure { rename(volume.master + "/notes.tmp", volume.master + "/notes") } == nil)
+      #expect(isSeen(volume, "notes"))
+      expect(volume.client + "/notes", holds: Array("first".utf8))
+      try save("notes.tmp", "second")
+      #expect(failure { rename(volume.master + "/notes.tmp", volume.master + "/notes") } == .notPermitted)
+      #expect(failure { unlink(volume.master + "/notes.tmp") } == nil)
+      // Without fsync all saves are one file.
+      for round in 0..<5 {
+        try write(Array("round \(round)".utf8), to: volume.master + "/draft.new")
+        #expect(failure { rename(volume.master + "/draft.new", volume.master + "/draft") } == nil)
+      }
+      try succeed(volume.famfs("commit", volume.master))
+      #expect(isSeen(volume, "draft"))
+      expect(volume.client + "/draft", holds: Array("round 4".utf8))
+      #expect(try run(["ls", volume.master]).stdout == "draft\nnotes\n")
+      try succeed(volume.famfs("fsck", volume.master))
+    }
+  }
+
   @Test("a file is staged until fsync, famfs commit or a second after its last close; then size and name are fixed")
   func commits() throws {
     try withVolume(client: true) { volume in

@@ -177,11 +177,17 @@ struct PackagingTests {
         "FAMFS_SYSTEM_UUID=" + Host.master.rawValue,
       ]
       let configuration = try room.file("test.conf", Array(lines.joined(separator: "\n").utf8))
-      for (key, isMounted) in [("ExecStart=", true), ("ExecStop=", false)] {
+      let command = { (key: String) in
         let line = try #require(unit.split(separator: "\n").first { $0.hasPrefix(key) }).dropFirst(key.count)
-        try succeed(run(["sh", "-c", "set -a; . '\(configuration)'; \(line)"]))
-        #expect(volume.isMounted() == isMounted)
+        return ["sh", "-c", "set -a; . '\(configuration)'; exec \(line)"]
       }
+      let manager = try ServiceSocket(at: room.at("notify"))
+      let service = try Child(command("ExecStart="), environment: ["NOTIFY_SOCKET": room.at("notify")])
+      #expect(manager.next()?.hasPrefix("READY=1\n") == true)
+      #expect(try volume.isMounted() && volume.daemon() == service.pid)
+      try succeed(run(command("ExecStop=")))
+      #expect(!volume.isMounted())
+      #expect(try service.wait().status == 0)
     }
   }
 

@@ -22,6 +22,27 @@ struct StagedFileTests {
     }
   }
 
+  @Test("a listing gives \".\" and \"..\" the numbers that stat gives")
+  func dots() throws {
+    try withVolume(["--alloc-unit", "4k"], mounting: ["--commit", "600"]) { volume in
+      try succeed(volume.famfs("mkdir", "-p", volume.master + "/logged/in"))
+      for path in ["/logged/staged", "/logged/staged/in", "/late", "/late/in"] {
+        try #require(mkdir(volume.master + path, 0o755) == 0)
+      }
+      try succeed(volume.famfs("commit", volume.master + "/late"))
+      try FileDescriptor(opening: volume.master + "/file", [.readWrite, .create]).put([1], at: 0)
+      for path in ["/logged", "/logged/in", "/logged/staged", "/logged/staged/in", "/late", "/late/in"] {
+        let directory = try #require(opendir(volume.master + path))
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+          let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { $0.prefix { $0 != 0 }.map(\.self) }
+          let name = path + "/" + String(decoding: bytes, as: UTF8.self)
+          #expect(try entry.pointee.d_ino == FileStatus(path: volume.master + name).inode, "\(name)")
+        }
+      }
+    }
+  }
+
   @Test("famfs flush drops mapped pages of a file that was made on the mount")
   func flushed() throws {
     try withVolume(["--alloc-unit", "4k"], client: true, mounting: ["--cache", "always"]) { volume in

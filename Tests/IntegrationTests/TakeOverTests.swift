@@ -109,6 +109,58 @@ struct TakeOverTests {
     }
   }
 
+  @Test("a copy that waits for its source while the volume is taken over stores nothing any more")
+  func copying() throws {
+    try withVolume(["--alloc-unit", "4k"], client: true) { volume in
+      let gate = volume.room.at("gate")
+      try retrying { mkfifo(gate, 0o600) }
+      let script = """
+        (head -c 1048576 /dev/zero; read go < "$R/gate"; head -c 3145728 /dev/zero) | famfs cp --size 4m - "$M/copy"
+        """
+      let path = Machine.programs + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")
+      let variables = ["M": volume.master, "R": volume.room.path, "PATH": path]
+      let before = try volume.freeBytes()
+      let copy = try Child(["bash", "-c", script], environment: variables.merging(Host.master.environment) { $1 })
+      #expect(try seconds(until: { try volume.freeBytes() < before }) != nil, "no space was taken")
+      try succeed(volume.famfs("takeover", "--force", volume.client, as: .client))
+      #expect(seconds(until: { role(volume, .client) == "master" }) != nil)
+      // The space that the copy had is free for the new master, and the first that there is.
+      try succeed(volume.famfs("creat", "-s", "8m", "-r", "-S", "7", volume.client + "/made", as: .client))
+      let opened = try FileDescriptor(opening: gate, .readWrite)
+      try opened.write("go\n")
+      expectRefusal(try copy.wait(), naming: ["taken"])
+      _ = consume opened
+      try succeed(volume.famfs("verify", "-S", "7", "-f", volume.client + "/made"))
+      #expect(try run(["ls", volume.client]).stdout == "made\n")
+      try succeed(volume.famfs("fsck", volume.client, as: .client))
+    }
+  }
+
+  @Test("files that a stopped command was making are not made, by whichever host, when it goes on after a takeover")
+  func creating() throws {
+    try withVolume(size: "512m", client: true) { volume in
+      let before = try volume.freeBytes()
+      let files = (0..<8).flatMap { ["-M", "\(volume.master)/f\($0),40m,\($0 + 1)"] }
+      let command = try Child(["famfs", "creat"] + files, environment: Host.master.environment)
+      #expect(try seconds(until: { try volume.freeBytes() < before }) != nil)
+      command.send(SIGSTOP)
+      try succeed(volume.famfs("takeover", "--force", volume.client, as: .client))
+      #expect(seconds(until: { role(volume, .client) == "master" }) != nil)
+      command.send(SIGCONT)
+      let outcome = try command.wait(seconds: 120)
+      // On a fast machine it may have been done before it was stopped.
+      #expect(
+        outcome.status == 0 || outcome.stderr.contains("taken") || outcome.stderr.contains("master"), "\(outcome)")
+      try succeed(volume.famfs("creat", "-s", "20m", "-r", "-S", "7", volume.client + "/made", as: .client))
+      try succeed(volume.famfs("verify", "-S", "7", "-f", volume.client + "/made"))
+      for place in 0..<8 {
+        let path = volume.client + "/f\(place)"
+        if access(path, F_OK) == 0 { try succeed(volume.famfs("verify", "-S", "\(place + 1)", "-f", path)) }
+      }
+      try succeed(volume.famfs("fsck", volume.client, as: .client))
+    }
+  }
+
   @Test("what cannot be taken over is refused")
   func refusals() throws {
     try withVolume { volume in

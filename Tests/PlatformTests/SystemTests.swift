@@ -122,3 +122,37 @@ import Testing
     #expect(Clock.realtime() > 1_600_000_000 * 1_000_000_000)
   }
 }
+
+@Suite struct ServiceManagerTests {
+  @Test("a message reaches a socket in the abstract name space, as one datagram, and no line adds another")
+  func abstract() throws {
+    let name = "weft-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    let file = FileDescriptor(owning: try retrying { socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0) })
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: [0] + Array(name.utf8)) }
+    let length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.utf8.count)
+    let number = file.rawValue
+    try withUnsafePointer(to: &address) { pointer in
+      try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+        _ = try retrying { bind(number, pointer, length) }
+      }
+    }
+    let manager = try #require(ServiceManager(socketName: "@" + name))
+    try manager.tell(["READY=1", "STATUS=a\nSTOPPING=1"])
+    var bytes = [UInt8](repeating: 0, count: 100)
+    let count = recv(number, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+    #expect(count > 0 && String(decoding: bytes[..<max(0, count)], as: UTF8.self) == "READY=1\nSTATUS=a?STOPPING=1")
+  }
+
+  @Test("names of other kinds are nobody's, and one that nobody listens at, or that is too long, is an error")
+  func names() throws {
+    for name in ["", "@", "/", "relative", "vsock:2:1234"] {
+      #expect(ServiceManager(socketName: name) == nil, "\(name)")
+    }
+    let nobody = try #require(ServiceManager(socketName: "@weft-test-nobody-\(getpid())"))
+    #expect(throws: Errno(rawValue: ECONNREFUSED)) { try nobody.tell(["READY=1"]) }
+    let long = try #require(ServiceManager(socketName: "/" + String(repeating: "x", count: 200)))
+    #expect(throws: Errno.nameTooLong) { try long.tell(["READY=1"]) }
+  }
+}

@@ -20,6 +20,8 @@ bool weft_guarded_stream(void *to, const void *from, size_t count);
 bool weft_guarded_fill(void *to, int byte, size_t count);
 bool weft_guarded_load64(const void *from, uint64_t *value);
 bool weft_guarded_store64(void *to, uint64_t value);
+// Stores a value if `*expected` stands there, in one step; says whether it did.
+bool weft_guarded_replace64(void *at, uint64_t *expected, uint64_t value, bool *done);
 bool weft_guarded_write_back(const void *start, size_t count);
 bool weft_guarded_invalidate(const void *start, size_t count);
 

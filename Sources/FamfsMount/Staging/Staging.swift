@@ -60,11 +60,11 @@ final class Staging: Sendable {
     try contents.finish { (size, layout) throws(FamfsError) in
       try withTree { (tree) throws(FamfsError) in
         guard let node = tree[id], node.link != nil, evenOpen || node.opens == 0 else { return false }
-        let path = try commitPath(of: id, &tree)
-        let number = try volume.commit(
-          FileRecord(
-            path: path, size: size, permissions: node.permissions, userID: node.userID, groupID: node.groupID,
-            layout: layout), of: node.term)
+        let (path, parent) = try commitPath(of: id, &tree)
+        let record = FileRecord(
+          path: path, size: size, permissions: node.permissions, userID: node.userID, groupID: node.groupID,
+          layout: layout)
+        let number = try keepingTimes(of: parent) { () throws(FamfsError) in try volume.commit(record, of: node.term) }
         settle(id, node, as: number, &tree)
         return true
       }
@@ -72,22 +72,37 @@ final class Staging: Sendable {
   }
 
   /// Makes the directory of something real, and says where that something is.
-  private func commitPath(of id: NodeID, _ tree: inout StagedTree) throws(FamfsError) -> EntryPath {
+  private func commitPath(
+    of id: NodeID, _ tree: inout StagedTree
+  ) throws(FamfsError) -> (path: EntryPath, parent: NodeNumber) {
     if case .staged(let parent)? = tree[id]?.link?.parent { try commit(directory: parent, &tree) }
     guard let link = tree[id]?.link, case .number(let parent) = link.parent else { throw .noReservation }
     let bytes = volume.pathBytes(of: parent).appending(link.name)
-    do throws(EntryPathError) { return try EntryPath(bytes: bytes) } catch {
+    do throws(EntryPathError) { return (try EntryPath(bytes: bytes), parent) } catch {
       throw .badPath(String(decoding: bytes, as: UTF8.self), error)
     }
   }
 
   private func commit(directory id: NodeID, _ tree: inout StagedTree) throws(FamfsError) {
     guard let node = tree[id], node.link != nil else { return }
-    let path = try commitPath(of: id, &tree)
-    let number = try volume.commit(
-      DirectoryRecord(path: path, permissions: node.permissions, userID: node.userID, groupID: node.groupID),
-      of: node.term)
+    let (path, parent) = try commitPath(of: id, &tree)
+    let record = DirectoryRecord(
+      path: path, permissions: node.permissions, userID: node.userID, groupID: node.groupID)
+    let number = try keepingTimes(of: parent) { () throws(FamfsError) in try volume.commit(record, of: node.term) }
     settle(id, node, as: number, &tree)
+  }
+
+  /// A directory has changed when something was made in it, and not again when that comes into the log: programs may
+  /// have set its time meanwhile.
+  private func keepingTimes<Result>(
+    of directory: NodeNumber, _ body: () throws(FamfsError) -> Result
+  ) throws(FamfsError) -> Result {
+    let before = try? volume.node(directory)
+    let result = try body()
+    if let before {
+      _ = try? volume.update(directory) { ($0.modified, $0.changed) = (before.modified, before.changed) }
+    }
+    return result
   }
 
   private func settle(_ id: NodeID, _ node: StagedNode, as number: NodeNumber, _ tree: inout StagedTree) {

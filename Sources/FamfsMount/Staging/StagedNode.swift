@@ -1,0 +1,51 @@
+import Famfs
+import Fuse
+import Glibc
+import Platform
+
+/// What was made on the mount: staged until the log has it, and known by its first number for as long as the kernel
+/// knows it.
+struct StagedNode {
+  let isDirectory: Bool
+  /// The master's term in which it was made.
+  let term: UInt64
+  var permissions: UInt32
+  var userID: UInt32
+  var groupID: UInt32
+  var accessed: UInt64
+  var modified: UInt64
+  var changed: UInt64
+  /// Bytes of a file, and of the space that it has.
+  var shape: StagedContents.Shape = (0, 0, 0)
+  /// A file's bytes.
+  var contents: StagedContents?
+  /// Its directory and name; nil when it was removed, or committed.
+  var link: (parent: Place, name: [UInt8])?
+  /// What it is in the log, once it is.
+  var committed: NodeNumber?
+  /// Open files.
+  var opens = 0
+  /// How often the kernel was told of it and has not forgotten.
+  var lookups: UInt64 = 0
+  /// Whether fsync(2) was answered while its name was a passing one.
+  var isPromised = false
+}
+
+extension StagedNode {
+  mutating func apply(_ changes: AttributeChanges) {
+    let now = Clock.realtime()
+    if let mode = changes.mode { permissions = mode & 0o7777 }
+    if changes.killsSetID || (changes.userID != nil || changes.groupID != nil) && !isDirectory { clearSetID() }
+    if let user = changes.userID { userID = user }
+    if let group = changes.groupID { groupID = group }
+    if changes.size != nil { modified = now }
+    if let time = changes.accessTime { accessed = time.nanoseconds(now: now) }
+    if let time = changes.modificationTime { modified = time.nanoseconds(now: now) }
+    changed = now
+  }
+
+  mutating func clearSetID() {
+    permissions &= ~S_ISUID
+    if permissions & S_IXGRP != 0 { permissions &= ~S_ISGID }
+  }
+}
