@@ -117,7 +117,7 @@ enum StatusCommand: Verb {
     case .serving(let status, let devices, let peers, let memory):
       return .object(
         head + [("state", "serving"), ("trouble", .null)] + status.members(devices: devices, peers: peers)
-            + memory.members)
+          + memory.members)
     }
   }
 }

@@ -195,7 +195,8 @@ final class Staging: Sendable {
       if let (id, place) = find(Array(path.utf8), tree) {
         if let id, tree[id]?.link != nil { throw .other("\(path) is not committed yet; use rm(1)") }
         if tree.hasChildren(place) {
-          throw .other("\(path): the directory is not empty: what is in it is not committed yet; use famfs commit first")
+          throw .other(
+            "\(path): the directory is not empty: what is in it is not committed yet; use famfs commit first")
         }
       }
       try body()
