@@ -133,9 +133,11 @@ public enum Daemon {
         hasEnded.flag.store(true, ordering: .releasing)
         kill(getpid(), SIGUSR1)
       }
-      let served = ServedMount(volume: volume, log: log, mount: mount) {
-        MountFacts(status: status(), devices: volume.devices(), peers: pulse?.peers ?? [], activity: activity())
-      }
+      let served = ServedMount(
+        volume: volume, log: log, mount: mount,
+        facts: {
+          MountFacts(status: status(), devices: volume.devices(), peers: pulse?.peers ?? [], activity: activity())
+        }, memory: { MemoryStatus(volume, settings.coherence) })
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
       try ready(summary(of: volume, options))

@@ -32,6 +32,27 @@ extension DeviceUsage {
   }
 }
 
+extension MemoryStatus {
+  /// For programs.
+  public var members: [(key: String, value: JSON)] {
+    [
+      ("coherence", .text(coherence.rawValue)), ("disabled", JSON(disabled)),
+      ("memory_errors", .list(ranges.map(\.json))), ("memory_errors_unlisted", .number(unlisted)),
+    ]
+  }
+}
+
+extension BadRange {
+  fileprivate var json: JSON {
+    [
+      "device": .number(device), "offset": .number(error.offset), "bytes": .number(error.length),
+      "fault": .text("\(error.fault)"), "count": .number(error.count),
+      "first": .text(timestamp(error.first)), "contents": .text(contents),
+      "files": .list(files.map { .text($0) }), "file_count": .number(fileCount),
+    ]
+  }
+}
+
 extension Peer {
   /// For programs.
   fileprivate var json: JSON {

@@ -8,6 +8,8 @@ struct ServedMount: Sendable {
   let mount: Mount
   /// How it is and what it has done, now.
   let facts: @Sendable () -> MountFacts
+  /// How its memory is, now.
+  let memory: @Sendable () -> MemoryStatus
 
   /// As the public famfs names them. A name is found by its hash, so only the node that has it is looked at.
   var lookups: String {
@@ -34,7 +36,7 @@ struct ServedMount: Sendable {
     return .object(
       [("device", .text(mount.source)), ("mount_point", .text(mount.mountPoint)), ("state", "serving")]
         + [("trouble", volume.isLost ? "the device holds another file system by now; unmount this one" : .null)]
-        + facts.status.members(devices: facts.devices, peers: facts.peers) + [
+        + facts.status.members(devices: facts.devices, peers: facts.peers) + memory().members + [
           ("version", .text(weftVersion)), ("uptime_seconds", .number(activity.uptime / 1_000_000_000)),
           ("log_level", .number(UInt64(clamping: log.level))),
           ("file_bytes", .number(report.usage.fileBytes)),
