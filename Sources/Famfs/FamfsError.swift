@@ -77,7 +77,7 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
       "\(path): the file system below a device that is a plain file has no room for it; make room there"
     case .memory(let path, let error):
       "\(path): the device's memory cannot be used: \(error); famfs status shows what is bad of a mounted "
-        + "device, and famfs fsck what is good"
+        + "device, famfs fsck what is good; mkfs.famfs --force makes it usable again, and empty"
     case .other(let sentence): sentence
     }
   }
