@@ -85,6 +85,41 @@ struct TakeOverTests {
     }
   }
 
+  @Test("a master that was stopped while it was taken over goes on as a client, and harms nothing")
+  func stopped() throws {
+    try withVolume(client: true, mounting: ["--commit", "600"]) { volume in
+      try volume.add("old", count: 10)
+      // Nothing of the mount is open while its daemon stands still: whoever has, waits for it at each fork.
+      try write(contents(3 << 20, seed: 1), to: volume.master + "/staged")
+      let daemon = try volume.daemon()
+      kill(daemon, SIGSTOP)
+      let takeover: Child
+      do {
+        defer { kill(daemon, SIGCONT) }
+        takeover = try Child(["famfs", "takeover", "--force", volume.client], environment: Host.client.environment)
+        // The superblock names the new master, who waits: on one machine the old one has the lock.
+        let isNamed: () -> Bool = {
+          guard let bytes = try? Media(volume.device).get(80, 16) else { return false }
+          return bytes == [UInt8](repeating: 0xbb, count: 4) + [0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2]
+        }
+        #expect(seconds(until: isNamed) != nil)
+        #expect(role(volume, .client) == "client")
+      }
+      try succeed(takeover.wait())
+      #expect(role(volume, .client) == "master")
+      #expect(seconds(until: { role(volume, .master) == "client" }) != nil)
+      expectRefusal(
+        try volume.famfs("commit", volume.master + "/staged"), naming: [Host.client.rawValue])
+      #expect(failure { mkdir(volume.master + "/no", 0o755) } == .readOnlyFileSystem)
+      // What the old one had taken for its staged file is the new one's to give out.
+      try succeed(
+        volume.famfs("creat", "-s", "40M", "-r", "-S", "7", volume.client + "/new", as: .client))
+      #expect(seconds(until: { access(volume.master + "/new", F_OK) == 0 }) != nil)
+      try succeed(volume.famfs("verify", "-S", "7", "-f", volume.master + "/new"))
+      try succeed(volume.famfs("fsck", volume.client, as: .client))
+    }
+  }
+
   @Test("a master whose daemon was killed is taken over without force, and is a client when it comes back")
   func dead() throws {
     try withVolume(client: true) { volume in
