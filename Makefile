@@ -7,6 +7,9 @@
 # make deb      a Debian package of the same
 
 export SWIFT ?= swift
+ifeq ($(origin CC),default)
+CC = clang
+endif
 RELEASE = -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 PROGRAMS = $$($(SWIFT) build $(RELEASE) --show-bin-path)
 NAMES = famfs mkfs.famfs famfs_fused mount.famfs pcq
@@ -21,6 +24,16 @@ build: setup
 	@mkdir -p bin
 	@install -m 755 "$(PROGRAMS)/weft" bin/weft
 	@for name in $(NAMES); do ln -sf weft bin/$$name; done
+	@$(MAKE) --no-print-directory lib/libfamfs.so lib/libfamfs_exec.so
+
+# In C, for they are loaded into all kinds of programs.
+LIBRARY = $(CC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -ISources/CLinux/include
+lib/libfamfs.so: Library/volume.c Library/layout.c Sources/CLinux/cache.c
+lib/libfamfs_exec.so: Library/exec.c Library/records.c Library/layout.c Sources/CLinux/cache.c
+lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h
+	@mkdir -p lib
+	@$(LIBRARY) -Wl,-soname,$(notdir $@) -o $@.new $(filter %.c,$^)
+	@mv $@.new $@
 
 demo: build
 	@$(SWIFT) build $(RELEASE) --product bench-sums
@@ -51,4 +64,4 @@ setup:
 	@scripts/setup
 
 clean:
-	rm -rf .build bin
+	rm -rf .build bin lib

@@ -40,10 +40,13 @@ struct Arguments: Sendable {
 
   /// Takes a command line apart by getopt_long: abbreviations, clusters, `--` and options behind operands work as
   /// people are used to.
-  /// - Parameter words: what comes behind the command's name.
+  /// - Parameters:
+  ///   - words: what comes behind the command's name.
+  ///   - endsAtOperand: whether all from the first operand on are operands.
   /// - Throws: a sentence about the first word that is wrong.
-  init(_ words: [String], options: [Option]) throws(UsageError) {
-    var letters = ":"  // tells a missing argument from an unknown option
+  init(_ words: [String], options: [Option], endsAtOperand: Bool = false) throws(UsageError) {
+    // The colon tells a missing argument from an unknown option.
+    var letters = endsAtOperand ? "+:" : ":"
     for option in options {
       guard let short = option.short else { continue }
       letters += "\(short)" + (option.argument == nil ? "" : ":")

@@ -12,7 +12,8 @@ public enum Program {
   /// What stands behind `famfs`.
   private static let verbs: [any Verb.Type] = [
     MountCommand.self, UnmountCommand.self, MakeDirectoryCommand.self, CopyCommand.self, CreateCommand.self,
-    VerifyCommand.self, FlushCommand.self, RemoveCommand.self, CloneCommand.self, AddDeviceCommand.self,
+    VerifyCommand.self, FlushCommand.self, ExecCommand.self, RemoveCommand.self, CloneCommand.self,
+    AddDeviceCommand.self,
     TakeOverCommand.self,
     LogplayCommand.self,
     CheckCommand.self,

@@ -14,6 +14,8 @@ protocol Verb: Sendable {
   static var options: [Option] { get }
   /// Whether what is wrong with one operand leaves the others to be done.
   static var goesOn: Bool { get }
+  /// Whether all words from the first operand on are another program's.
+  static var runsProgram: Bool { get }
   /// Commands that a person could type.
   static var examples: [String] { get }
   /// Does it.
@@ -26,6 +28,7 @@ extension Verb {
   static var command: String { name.contains(".") || name.contains("_") ? name : "famfs \(name)" }
 
   static var goesOn: Bool { false }
+  static var runsProgram: Bool { false }
 
   /// The first sentence of what it does.
   static var summary: Substring { about.split(separator: "\n").first ?? "" }
@@ -35,14 +38,14 @@ extension Verb {
     do {
       let takesHuman = options.contains { $0.short == "h" }
       let help = Option(takesHuman ? nil : "h", "help", nil, nil)
-      let arguments = try Arguments(words, options: options + [help])
+      let arguments = try Arguments(words, options: options + [help], endsAtOperand: runsProgram)
       if arguments.has("help") {
         printOut(helpText)
         return 0
       }
       try checkMode()
       _ = try Strict.isAsked()
-      if !goesOn && arguments.operands.contains("") {
+      if !goesOn && !runsProgram && arguments.operands.contains("") {
         throw UsageError("an empty path names nothing; leave it out, or name what is meant")
       }
       return try run(arguments)

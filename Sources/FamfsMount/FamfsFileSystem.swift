@@ -119,9 +119,16 @@ struct FamfsFileSystem: FileSystem {
     _ node: NodeID, _ name: RawSpan, into buffer: UnsafeMutableRawBufferPointer, _ caller: Caller
   ) throws(Errno) -> Int {
     let isFolder = name.withUnsafeBytes { $0.elementsEqual(FamfsFileSystem.folderAttribute.utf8) }
-    guard isFolder else { throw .noData }
-    if buffer.count >= folder.count { buffer.copyBytes(from: folder) }
-    return folder.count
+    if isFolder {
+      if buffer.count >= folder.count { buffer.copyBytes(from: folder) }
+      return folder.count
+    }
+    guard name.withUnsafeBytes({ $0.elementsEqual(FileMap.attribute.utf8) }), !AllocationDefaults.owns(node) else {
+      throw .noData
+    }
+    let map = try FileMap.text(of: NodeNumber(node), in: volume)
+    if buffer.count >= map.count { buffer.copyBytes(from: map) }
+    return map.count
   }
 
   /// None are listed: the one there is belongs to the mount, and programs that copy attributes must not copy it.

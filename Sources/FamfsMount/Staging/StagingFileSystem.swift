@@ -105,7 +105,9 @@ struct StagingFileSystem: FileSystem {
   func getxattr(
     _ node: NodeID, _ name: RawSpan, into buffer: UnsafeMutableRawBufferPointer, _ caller: Caller
   ) throws(Errno) -> Int {
-    try base.getxattr(node, name, into: buffer, caller)
+    if case .logged(let id) = try target(node) { return try base.getxattr(id, name, into: buffer, caller) }
+    // What is staged has no map that holds; the mount's own attributes are the root's too.
+    return try base.getxattr(.root, name, into: buffer, caller)
   }
 
   func listxattr(

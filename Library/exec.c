@@ -1,0 +1,270 @@
+/* Preloaded by `famfs exec`: mmap of a file on a famfs mount maps the device's own memory; everything else is the kernel's,
+ * untouched. What a program cannot tell apart from the plain mount it must not: offsets, lengths past the end,
+ * unmapping of parts, mremap, fork. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "../Sources/CLinux/include/CLinux.h"
+#include "layout.h"
+#include "records.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+static size_t round_up(size_t length) { return (length + 4095) & ~(size_t)4095; }
+
+/* --- Which files -------------------------------------------------------------------------------------------------- */
+
+/* Whether a file system is a famfs: any FUSE server could say where files lie. */
+static bool is_famfs(int file, dev_t device) {
+    struct statfs status;
+    if (fstatfs(file, &status) || status.f_type != 0x65735546) return false;  /* FUSE */
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    if (!mounts) return false;
+    char line[16384];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, mounts)) {
+        unsigned major_number, minor_number;
+        if (sscanf(line, "%*d %*d %u:%u ", &major_number, &minor_number) == 2 && makedev(major_number, minor_number) == device) {
+            const char *type = strstr(line, " - ");
+            found = type && !strncmp(type, " - fuse.famfs ", 14);
+        }
+    }
+    fclose(mounts);
+    return found;
+}
+
+/* Whether the call can be answered with the memory itself; then `*layout` is the file's. */
+static bool can_be_direct(int protection, int flags, int file, int64_t offset, bool *writable, struct held_layout **layout) {
+    const int known = MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_POPULATE | MAP_LOCKED | MAP_NONBLOCK;
+    int type = flags & MAP_TYPE;
+    if ((type != MAP_SHARED && type != MAP_PRIVATE) || flags & ~known || protection & ~(PROT_READ | PROT_WRITE)) return false;
+    struct stat status;
+    if (offset < 0 || offset % 4096 || records_are_full()) return false;
+    if (fstat(file, &status) || !S_ISREG(status.st_mode) || major(status.st_dev) != 0) return false;
+    if (!is_famfs(file, status.st_dev)) return false;
+    int mode = fcntl(file, F_GETFL) & O_ACCMODE;
+    /* What must fail is left to the kernel to refuse. */
+    if (mode == O_WRONLY || (type == MAP_SHARED && protection & PROT_WRITE && mode != O_RDWR)) return false;
+    *writable = type == MAP_SHARED && mode == O_RDWR;
+    struct held_layout *held = hold_layout();
+    if (!held) return false;
+    struct layout *found = layout_in(held);
+    if (layout_of(file, found) == 0 && found->size == (uint64_t)status.st_size && (uint64_t)offset < layout_pages(found)) {
+        *layout = held;
+        return true;
+    }
+    release_layout(held);
+    return false;
+}
+
+/* --- Mapping ------------------------------------------------------------------------------------------------------ */
+
+/* Pages behind a file's end: SIGBUS, as the kernel has it. */
+static int map_beyond(char *place, size_t length, int protection, int type) {
+    int file = (int)syscall(SYS_memfd_create, "famfs: behind the end", 1u);  /* MFD_CLOEXEC */
+    if (file < 0) return -errno;
+    void *at = kernel_mmap(place, length, protection, type | MAP_FIXED, file, 0);
+    int result = at == MAP_FAILED ? -errno : 0;
+    close(file);
+    return result;
+}
+
+/* Maps a range of a file over what is at `place`. */
+static int map_range(const struct layout *layout, uint64_t offset, size_t length, int protection, int flags, bool writable,
+                     char *place) {
+    uint64_t pages = layout_pages(layout);
+    size_t inside = offset >= pages ? 0 : pages - offset < length ? (size_t)(pages - offset) : length;
+    int result = inside ? layout_map(layout, offset, inside, protection, flags, writable, place) : 0;
+    if (result == 0 && inside < length) result = map_beyond(place + inside, length - inside, protection, flags & MAP_TYPE);
+    return result;
+}
+
+static void *map_direct(void *wanted, size_t length, int protection, int flags, bool writable, int64_t offset,
+                        struct held_layout *held) {
+    struct layout *layout = layout_in(held);
+    char *place = wanted;
+    if (flags & MAP_FIXED_NOREPLACE) {
+        place = kernel_mmap(wanted, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    } else if (!(flags & MAP_FIXED)) {
+        place = layout_reserve(layout, (uint64_t)offset, length, wanted);
+    } else if ((uintptr_t)wanted % 4096) {
+        return MAP_FAILED;
+    }
+    if (place == MAP_FAILED) return MAP_FAILED;
+    int passed = flags & (MAP_TYPE | MAP_NORESERVE | MAP_POPULATE | MAP_LOCKED | MAP_NONBLOCK);
+    if (map_range(layout, (uint64_t)offset, length, protection, passed, writable, place)) {
+        if (!(flags & MAP_FIXED)) kernel_munmap(place, length);
+        return MAP_FAILED;
+    }
+    uintptr_t start = (uintptr_t)place;
+    add_record((struct record){start, start + length, (uint64_t)offset, held, flags & MAP_TYPE, writable});
+    return place;
+}
+
+EXPORT void *mmap64(void *wanted, size_t length, int protection, int flags, int file, off64_t offset) {
+    int error = errno;
+    if (file >= 0 && !(flags & MAP_ANONYMOUS) && length > 0 && length <= SIZE_MAX / 2) {
+        bool writable;
+        struct held_layout *layout;
+        void *place = MAP_FAILED;
+        if (can_be_direct(protection, flags, file, offset, &writable, &layout)) {
+            place = map_direct(wanted, round_up(length), protection, flags, writable, offset, layout);
+            release_layout(layout);
+        }
+        errno = error;
+        if (place != MAP_FAILED) return place;
+    }
+    void *place = kernel_mmap(wanted, length, protection, flags, file, offset);
+    if (place != MAP_FAILED) forget_range((uintptr_t)place, (uintptr_t)place + round_up(length));
+    return place;
+}
+
+EXPORT void *mmap(void *wanted, size_t length, int protection, int flags, int file, off_t offset) {
+    return mmap64(wanted, length, protection, flags, file, offset);
+}
+
+EXPORT int munmap(void *place, size_t length) {
+    int result = kernel_munmap(place, length);
+    if (result == 0) forget_range((uintptr_t)place, (uintptr_t)place + round_up(length));
+    return result;
+}
+
+/* For hosts that do not share caches with this one. */
+EXPORT int msync(void *place, size_t length, int flags) {
+    struct record found;
+    uintptr_t start = (uintptr_t)place, end = start + length;
+    int result = (int)syscall(SYS_msync, place, length, flags);
+    if (result == 0 && find_overlap(start, end, &found)) {
+        uintptr_t first = start > found.start ? start : found.start, last = end < found.end ? end : found.end;
+        uint64_t pages = layout_pages(layout_in(found.layout));
+        uintptr_t file_end = found.offset >= pages ? found.start : found.start + (pages - found.offset);
+        if (last > file_end) last = file_end;
+        if (first < last) weft_write_back((void *)first, last - first);
+        weft_fence();
+        release_layout(found.layout);
+    }
+    return result;
+}
+
+/* --- mremap --------------------------------------------------------------------------------------------------------- */
+
+struct area {
+    uintptr_t start, end;
+    int protection;
+};
+
+/* The kernel's next area that has a part of a range. */
+static bool next_area(FILE *maps, uintptr_t start, uintptr_t end, struct area *area) {
+    char line[8192], rights[5];
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, rights) != 3 || to <= start || end <= from) continue;
+        area->start = from > start ? from : start;
+        area->end = to < end ? to : end;
+        area->protection = (rights[0] == 'r') * PROT_READ | (rights[1] == 'w') * PROT_WRITE | (rights[2] == 'x') * PROT_EXEC;
+        return true;
+    }
+    return false;
+}
+
+/* Moves a range to `target` area by area: the kernel moves one at a time. With a target of NULL it only looks.
+ * Returns the protection of the last, or a negative errno. */
+static int move_areas(uintptr_t start, uintptr_t end, char *target) {
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (!maps) return -errno;
+    int result = -EFAULT;
+    uintptr_t done = start;
+    struct area area;
+    while (done < end && next_area(maps, start, end, &area)) {
+        if (area.start != done) break;
+        size_t length = area.end - area.start;
+        if (target && syscall(SYS_mremap, area.start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target + (done - start)) == -1) {
+            result = -errno;
+            fclose(maps);
+            return result;
+        }
+        done = area.end;
+        result = area.protection;
+    }
+    fclose(maps);
+    return done == end ? result : -EFAULT;
+}
+
+static void *failed(int error) {
+    errno = error;
+    return MAP_FAILED;
+}
+
+static void *remap_direct(struct record record, uintptr_t old, size_t size, size_t wanted, int flags, void *fixed) {
+    struct layout *layout = layout_in(record.layout);
+    uint64_t offset = record.offset + (old - record.start);
+    if (old % 4096 || wanted == 0 || flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) return failed(EINVAL);
+    if (flags & MREMAP_FIXED && (!(flags & MREMAP_MAYMOVE) || (uintptr_t)fixed % 4096)) return failed(EINVAL);
+    if (size > record.end - old) return failed(EFAULT);
+    if (size == 0 && !(flags & MREMAP_MAYMOVE)) return failed(EINVAL);
+    int protection = size ? move_areas(old, old + size, NULL) : record.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    if (protection < 0) return failed(-protection);
+    if (wanted < size) {
+        munmap((void *)(old + wanted), size - wanted);
+        size = wanted;
+    }
+    if (wanted == size && !(flags & MREMAP_FIXED)) return (void *)old;
+    const int reserve = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    size_t more = wanted - size;
+    char *place = (char *)old;
+    bool moves = flags & MREMAP_FIXED || size == 0;
+    if (!moves) moves = kernel_mmap(place + size, more, PROT_NONE, reserve | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED;
+    if (moves) {
+        if (!(flags & MREMAP_MAYMOVE)) return failed(ENOMEM);
+        if (flags & MREMAP_FIXED) {
+            if ((uintptr_t)fixed < old + size && old < (uintptr_t)fixed + wanted) return failed(EINVAL);
+            place = kernel_mmap(fixed, wanted, PROT_NONE, reserve | MAP_FIXED, -1, 0);
+        } else {
+            place = layout_reserve(layout, offset, wanted, NULL);
+        }
+        if (place == MAP_FAILED) return failed(ENOMEM);
+    }
+    /* What is new comes first: when it cannot be had, the old range is as it was. */
+    int error = more ? map_range(layout, offset + size, more, protection, record.type, record.writable, place + size) : 0;
+    if (error == 0 && moves && size) {
+        int moved = move_areas(old, old + size, place);
+        error = moved < 0 ? moved : 0;
+    }
+    if (error) {
+        if (moves) kernel_munmap(place, wanted);
+        else kernel_munmap(place + size, more);
+        return failed(-error);
+    }
+    if (moves && size) forget_range(old, old + size);
+    record.start = (uintptr_t)place;
+    record.end = record.start + wanted;
+    record.offset = offset;
+    add_record(record);
+    return place;
+}
+
+EXPORT void *mremap(void *old, size_t size, size_t wanted, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    void *fixed = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
+    va_end(rest);
+    struct record record;
+    if (find_record((uintptr_t)old, &record)) {
+        void *place = remap_direct(record, (uintptr_t)old, round_up(size), round_up(wanted), flags, fixed);
+        release_layout(record.layout);
+        return place;
+    }
+    void *place = (void *)syscall(SYS_mremap, old, size, wanted, flags, fixed);
+    if (place != MAP_FAILED) forget_range((uintptr_t)place, (uintptr_t)place + round_up(wanted));
+    return place;
+}

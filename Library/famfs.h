@@ -1,0 +1,66 @@
+/* libfamfs: files of a mounted famfs, as memory.
+ *
+ * A mapping made here is the shared memory itself: a load or a store goes to the device, with no page cache, no request
+ * to the daemon and no copy. Every call that can fail gives 0 or more when it did not, and a negative errno when it did.
+ */
+#ifndef FAMFS_H
+#define FAMFS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* A volume that is mounted on this host. */
+typedef struct famfs_volume famfs_volume;
+
+/* A mapped file. */
+struct famfs_mapping {
+    void *address;
+    size_t length; /* bytes of the file that are mapped */
+};
+
+enum {
+    FAMFS_WRITE = 1,  /* map for reading and writing; else for reading */
+    FAMFS_DIRECT = 2, /* fail with EOPNOTSUPP rather than map through the page cache */
+};
+
+/* Opens the volume that is mounted at a path, or in which the path lies, or whose device it names.
+ * ENODEV: the path is in no famfs, and no famfs has it as its device. */
+int famfs_open(const char *path, famfs_volume **volume);
+void famfs_close(famfs_volume *volume);
+
+/* Where it is mounted. */
+const char *famfs_mount_point(const famfs_volume *volume);
+
+/* What stat(2) says of a file or directory. Paths are relative to the volume's root, with or without a slash in front. */
+int famfs_stat(famfs_volume *volume, const char *path, struct stat *status);
+
+/* Calls `each` for each name in a directory but . and .. until it returns other than 0, which is returned then. */
+int famfs_list(famfs_volume *volume, const char *path, int (*each)(const char *name, void *context), void *context);
+
+/* Maps a whole file, all its extents or strips in one piece of the address space.
+ * Returns 1 when it is the memory itself, 0 when it is mapped through the page cache: where this user may not open the
+ * device, where the device is a block device, on volumes whose files can be removed, and for what is not committed. */
+int famfs_map(famfs_volume *volume, const char *path, int flags, struct famfs_mapping *mapping);
+/* The same for an open file. */
+int famfs_map_file(int file, int flags, struct famfs_mapping *mapping);
+int famfs_unmap(struct famfs_mapping *mapping);
+
+/* Has what was stored in a range reach the memory, for hosts that do not share caches with this one. */
+int famfs_flush(const void *address, size_t length);
+/* Has later loads of a range come from the memory. What was stored there and not flushed reaches it before. */
+int famfs_invalidate(const void *address, size_t length);
+
+/* Makes what programs have created at a path visible on all hosts, now: fsync(2). */
+int famfs_commit(famfs_volume *volume, const char *path);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* Where a file's bytes lie on devices, as the mount says, and mappings made of them. */
+#ifndef FAMFS_LAYOUT_H
+#define FAMFS_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FAMFS_EXTENTS = 16 };
+
+struct extent {
+    uint64_t device, offset, length;
+};
+
+struct device {
+    uint64_t index;
+    unsigned char volume[16], uuid[16]; /* what its superblock says */
+    char path[4096];
+};
+
+/* A file's layout. Small files share a block of memory with nothing else. */
+struct layout {
+    uint64_t size, chunk; /* bytes; a chunk of 0: the extents follow each other */
+    int extent_count, device_count;
+    struct extent extents[FAMFS_EXTENTS];
+    struct device devices[FAMFS_EXTENTS];
+};
+
+/* Reads the layout of an open file. ENODATA: it is none that can be mapped directly. */
+int layout_of(int file, struct layout *layout);
+
+/* The bytes of the file that can be mapped: whole pages. */
+uint64_t layout_pages(const struct layout *layout);
+
+/* Maps `length` bytes of the file from `offset` on, both whole pages of it, at `place`, which is reserved: it replaces what is
+ * there. When it fails, a part may have been replaced. */
+int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, int protection, int flags, bool writable,
+               char *place);
+
+/* Reserves address space, such that the file's bytes from `offset` on can be mapped by large pages. */
+void *layout_reserve(const struct layout *layout, uint64_t offset, size_t length, void *hint);
+
+/* The kernel's own calls, past what a program may have put before them. */
+void *kernel_mmap(void *place, size_t length, int protection, int flags, int file, int64_t offset);
+int kernel_munmap(void *place, size_t length);
+
+#endif

@@ -1,0 +1,32 @@
+/* Which ranges of the address space are files of a famfs that were mapped directly. */
+#ifndef FAMFS_RECORDS_H
+#define FAMFS_RECORDS_H
+
+#include "layout.h"
+
+struct held_layout; /* a layout that several records share */
+
+struct record {
+    uintptr_t start, end;
+    uint64_t offset; /* of the file, at start */
+    struct held_layout *layout;
+    int type;      /* MAP_SHARED or MAP_PRIVATE */
+    bool writable; /* whether the device was opened for writing */
+};
+
+struct held_layout *hold_layout(void); /* a new one, to be filled; NULL when there is no memory */
+void release_layout(struct held_layout *layout);
+struct layout *layout_in(struct held_layout *layout);
+
+bool records_are_empty(void);
+bool records_are_full(void);
+/* Takes a range out: something else is there now, or nothing. */
+void forget_range(uintptr_t start, uintptr_t end);
+/* Adds a range, and takes its share of the layout. What was there before is taken out. */
+void add_record(struct record record);
+/* Finds the record of an address, with a share of its layout, to be released; false when there is none. */
+bool find_record(uintptr_t address, struct record *found);
+/* The same for the first record that has a part of a range. */
+bool find_overlap(uintptr_t start, uintptr_t end, struct record *found);
+
+#endif

@@ -1,0 +1,34 @@
+import Famfs
+import Memory
+import Platform
+
+/// Where a file's bytes lie, for programs that map the device itself (libfamfs, `famfs exec`): an extended attribute, so
+/// that whoever may read it may open the file, and no socket is needed. The device they open by their own rights.
+enum FileMap {
+  /// The attribute's name.
+  static let attribute = "user.famfs.map"
+
+  /// The attribute's value: a line `volume UUID`, a line `device INDEX UUID PATH` for each device that the file has
+  /// bytes on, a line `size BYTES chunk BYTES` (a chunk of 0: the extents follow each other), and a line
+  /// `extent DEVICE OFFSET LENGTH` for each extent or strip, all in bytes.
+  /// - Throws: ENODATA when the file cannot be mapped directly: it is a directory, empty, or one of the volume's own;
+  ///   it lies on memory that each host has cached for itself; or it can be removed, and then nobody would know that
+  ///   somebody still has its memory.
+  static func text(of number: NodeNumber, in volume: Volume) throws(Errno) -> [UInt8] {
+    let node = try volume.node(number)
+    let layout = volume.layout(of: number)
+    guard node.kind == .file, node.size > 0, number > .log, !volume.isReclaiming else { throw .noData }
+    var text = "volume \(volume.superblock.uuid)\n"
+    let devices = volume.devices()
+    for index in Set(layout.extents.array.map(\.device)).sorted() {
+      guard let usage = devices.first(where: { $0.index == index }),
+        let device = try volume.memory(index) as? MappedDevice, device.kind == .file || device.kind == .dax,
+        !device.path.utf8.contains(UInt8(ascii: "\n"))
+      else { throw .noData }
+      text += "device \(index) \(usage.uuid) \(device.path)\n"
+    }
+    text += "size \(node.size) chunk \(layout.chunkSize)\n"
+    for extent in layout.extents.array { text += "extent \(extent.device) \(extent.offset) \(extent.length)\n" }
+    return Array(text.utf8)
+  }
+}

@@ -1,0 +1,196 @@
+import Foundation
+import Platform
+import Testing
+
+/// Files mapped as the memory that they are: `famfs exec` and libfamfs.
+@Suite(.realMounts, .enabled(if: Machine.hasPython, "needs python3"), .timeLimit(.minutes(15)))
+struct DirectTests {
+  /// What the scripts begin with: the calls of libc, past Python's own mmap.
+  private static let prologue = """
+    import ctypes, mmap, os, signal, sys, threading
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = libc.mremap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    SHARED, PRIVATE, FIXED, R, RW = 1, 2, 16, 1, 3
+    BAD = ctypes.c_void_p(-1).value
+    def at(place, count): return ctypes.string_at(place, count)
+    def put(place, data): ctypes.memmove(place, data, len(data))
+    def ends(body):
+        pid = os.fork()
+        if pid == 0:
+            try: body()
+            except BaseException: os._exit(99)
+            os._exit(0)
+        return os.wait()[1]
+    def error(result): return ctypes.get_errno() if result == BAD else None
+    def is_direct(place):
+        for line in open("/proc/self/maps"):
+            ends = [int(n, 16) for n in line.split()[0].split("-")]
+            if ends[0] <= place < ends[1]: return line.rstrip().endswith("/device")
+
+    """
+
+  private func run(_ script: String, _ arguments: String..., directly: Bool) throws -> Outcome {
+    let words =
+      (directly ? ["famfs", "exec", "--"] : []) + ["python3", "-c", DirectTests.prologue + script] + arguments
+    return try IntegrationTests.run(words)
+  }
+
+  @Test(
+    "what programs can tell of a mapping is the same with and without",
+    arguments: [[], ["-N", "3", "-B", "4", "-C", "2m"]])
+  func same(striping: [String]) throws {
+    let script = """
+      path = sys.argv[1]
+      file, own = os.open(path, os.O_RDWR), os.open(path, os.O_RDONLY)
+      size = os.fstat(file).st_size
+      whole = os.pread(own, size, 0)
+      pages = (size + 4095) // 4096 * 4096
+      p = libc.mmap(None, size, RW, SHARED, file, 0)
+      print("whole", at(p, size) == whole, at(p + size, pages - size) == bytes(pages - size))
+      q = libc.mmap(None, 8192, R, SHARED, own, 4096 * 600)
+      print("offset", at(q, 8192) == whole[4096 * 600:4096 * 602])
+      print("read-only", ends(lambda: put(q, b"x")), libc.mprotect(q, 4096, RW), ctypes.get_errno())
+      print("refused", error(libc.mmap(None, 4096, RW, SHARED, own, 0)), error(libc.mmap(None, 4096, R, SHARED, file, 1)),
+            error(libc.mmap(None, 0, R, SHARED, file, 0)), error(libc.mmap(None, 4096, R, SHARED, 999, 0)))
+      r = libc.mmap(None, pages + 8192, R, SHARED, file, 0)
+      print("past the end", at(r, size) == whole, ends(lambda: at(r + pages, 1)))
+      s = libc.mmap(None, 4096, R, SHARED, file, pages + 4096)
+      print("behind the end", s != BAD and ends(lambda: at(s, 1)))
+      t = libc.mmap(None, size, RW, PRIVATE, own, 0)
+      put(t + 5000, b"mine")
+      print("private", at(t, 5000) == whole[:5000], at(t + 5000, 4), os.pread(own, 4, 5000) == whole[5000:5004])
+      def child():
+          assert at(t + 5000, 4) == b"mine" and at(p, size) == whole
+          put(t + 5000, b"kids")
+          libc.munmap(p, size)
+      print("fork", ends(child), at(t + 5000, 4), at(p, 10) == whole[:10])
+      print("munmap", libc.munmap(p + 4096 * 300, 4096 * 10), at(p, 4096 * 300) == whole[:4096 * 300],
+            at(p + 4096 * 310, 4096) == whole[4096 * 310:4096 * 311], ends(lambda: at(p + 4096 * 305, 1)))
+      u = libc.mmap(p + 4096 * 302, 4096 * 2, R, SHARED | FIXED, own, 4096 * 7)
+      print("fixed", u == p + 4096 * 302, at(u, 8192) == whole[4096 * 7:4096 * 9], ends(lambda: at(u + 8192, 1)))
+      print("noreplace", error(libc.mmap(u, 4096, R, SHARED | 0x100000, own, 0)))
+      v = libc.mremap(libc.mmap(None, 4096 * 3, R, SHARED, own, 4096 * 511), 4096 * 3, pages, 1)
+      rest = pages - 4096 * 511
+      print("grown", at(v, size - 4096 * 511) == whole[4096 * 511:], ends(lambda: at(v + rest, 1)), libc.mprotect(v, 4096, RW))
+      w = libc.mremap(t, pages, pages + 4096 * 5000, 1)
+      print("grown private", at(w + 5000, 4), at(w, 5000) == whole[:5000], at(w + 6000, 10) == whole[6000:6010])
+      x = libc.mremap(w, pages + 4096 * 5000, 4096, 1)
+      print("shrunk", x == w, ends(lambda: at(w + 4096, 1)), ends(lambda: at(w + 4095, 1)))
+      print("in place", error(libc.mremap(q, 8192, 1 << 40, 0)), at(q, 10) == whole[4096 * 600:4096 * 600 + 10])
+      os.close(file); os.close(own)
+      print("closed", at(v, 10) == whole[4096 * 511:4096 * 511 + 10])
+      sums = []
+      def work(n):
+          for _ in range(50):
+              f = os.open(path, os.O_RDONLY)
+              m = mmap.mmap(f, size, prot=mmap.PROT_READ); os.close(f)
+              sums.append(m[n * 1000:n * 1000 + 9] == whole[n * 1000:n * 1000 + 9]); m.close()
+      threads = [threading.Thread(target=work, args=[n]) for n in range(4)]
+      [t.start() for t in threads]; [t.join() for t in threads]
+      print("threads", len(sums), all(sums))
+      """
+    try withVolume { volume in
+      try succeed(
+        IntegrationTests.run(
+          ["famfs", "creat", "-r", "-S", "3", "-s", "9003001"] + striping + [volume.master + "/f"],
+          environment: Host.master.environment))
+      let plain = try run(script, volume.master + "/f", directly: false)
+      let direct = try run(script, volume.master + "/f", directly: true)
+      try succeed(plain)
+      try succeed(direct)
+      #expect(plain.stdout.contains("threads 200 True"))
+      #expect(plain.stdout == direct.stdout)
+      // What was private stayed so.
+      try succeed(volume.famfs("verify", "-S", "3", "-f", volume.master + "/f"))
+    }
+  }
+
+  @Test("a store by a program on one host is seen by a load on another, with nothing between")
+  func shared() throws {
+    let script = """
+      a, b = [os.open(path + "/f", os.O_RDWR) for path in sys.argv[1:3]]
+      p, q = libc.mmap(None, 5 << 20, RW, SHARED, a, 0), libc.mmap(None, 5 << 20, RW, SHARED, b, 0)
+      print(is_direct(p), is_direct(q), p % (2 << 20), q % (2 << 20))
+      put(p + 3000000, b"seen"); print(at(q + 3000000, 4))
+      print(os.pread(a, 4, 3000000), libc.msync(ctypes.c_void_p(p), 5 << 20, 4))
+      put(q + 10, b"back"); print(at(p + 10, 4))
+      """
+    try withVolume(client: true) { volume in
+      try succeed(volume.famfs("creat", "-s", "5m", volume.master + "/f"))
+      try #require(seconds(until: { access(volume.client + "/f", F_OK) == 0 }) != nil)
+      let outcome = try run(script, volume.master, volume.client, directly: true)
+      #expect(outcome.stdout == "True True 0 0\nb'seen'\nb'seen' 0\nb'back'\n", "\(outcome.stderr)")
+    }
+  }
+
+  @Test("what is not a committed file of a famfs, or may be removed, is mapped as always")
+  func others() throws {
+    let script = """
+      for path in sys.argv[1:]:
+          file = os.open(path, os.O_RDWR)
+          p = libc.mmap(None, 4096, RW, SHARED, file, 0)
+          print(is_direct(p), at(p, 3))
+      print(libc.munmap(libc.mmap(None, 1 << 20, RW, PRIVATE | 32, -1, 0), 1 << 20))
+      """
+    for options in [[], ["--reclaim"]] {
+      try withVolume(options, mounting: ["--commit", "600"]) { volume in
+        try volume.add("committed", count: 5000)
+        try write([1, 2, 3], to: volume.master + "/staged")
+        let other = try volume.room.file("other", [1, 2, 3])
+        let outcome = try run(script, volume.master + "/committed", volume.master + "/staged", other, directly: true)
+        let bytes = contents(5000)
+        let first = bytes[..<3].map { $0 }
+        let line = { (isDirect: String, bytes: [UInt8]) in
+          isDirect + " b'" + bytes.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + "'"
+        }
+        let lines = outcome.stdout.split(separator: "\n").map(String.init)
+        try #require(lines.count == 4, "\(outcome.stderr)")
+        #expect(lines[0].hasPrefix(options == [] ? "True" : "False"))
+        #expect(first.count == 3 && lines[1] == line("False", [1, 2, 3]) && lines[2] == line("False", [1, 2, 3]))
+        #expect(lines[3] == "0")
+      }
+    }
+  }
+
+  @Test("a device that is another by now, or that this user may not open, is not mapped")
+  func refused() throws {
+    let script = """
+      file = os.open(sys.argv[1], os.O_RDONLY)
+      p = libc.mmap(None, 4096, R, SHARED, file, 0)
+      print(is_direct(p), at(p, 4096) == os.pread(file, 4096, 0))
+      """
+    try withVolume { volume in
+      try volume.add("f", count: 5000)
+      #expect(try run(script, volume.master + "/f", directly: true).stdout == "True True\n")
+      // Another file under the device's name.
+      let aside = volume.room.at("aside")
+      #expect(rename(volume.device, aside) == 0)
+      try volume.make()
+      #expect(try run(script, volume.master + "/f", directly: true).stdout.hasSuffix(" True\n"))
+      #expect(!(try run(script, volume.master + "/f", directly: true).stdout.hasPrefix("True")))
+      #expect(rename(aside, volume.device) == 0)
+      if Machine.usersCanRun {
+        chmod(volume.device, 0o600)
+        let words = [
+          "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", Machine.program("famfs"), "exec", "python3",
+          "-c",
+        ]
+        let outcome = try IntegrationTests.run(words + [DirectTests.prologue + script, volume.master + "/f"])
+        #expect(outcome.stdout == "None True\n" || outcome.stdout == "False True\n", "\(outcome.stderr)")
+      }
+    }
+  }
+
+  @Test("famfs exec gives the program's status, passes its options on, and says what is missing")
+  func statuses() throws {
+    #expect(try IntegrationTests.run(["famfs", "exec", "sh", "-c", "exit 7"]).status == 7)
+    #expect(try IntegrationTests.run(["famfs", "exec", "--", "echo", "-v", "", "--help"]).stdout == "-v  --help\n")
+    expectRefusal(try IntegrationTests.run(["famfs", "exec", "/none/such"]), naming: ["/none/such"], status: 127)
+    expectRefusal(try IntegrationTests.run(["famfs", "exec", "/etc"]), naming: ["/etc"], status: 126)
+    expectRefusal(try IntegrationTests.run(["famfs", "exec"]), naming: ["name a program"])
+  }
+}
