@@ -185,6 +185,91 @@ struct DirectTests {
     }
   }
 
+  @Test("the Python package gives memory, and says what is wrong")
+  func package() throws {
+    let script = """
+      import famfs, os, sys
+      mount, device = sys.argv[1:3]
+      view = famfs.open(mount + "/f")
+      print(view.readonly, len(view), famfs.is_direct(mount + "/f"), bytes(view) == open(mount + "/f", "rb").read())
+      other = famfs.open(mount + "/f", writable=True, direct=True)
+      other[7] = 99
+      famfs.flush(other[4:9]); famfs.invalidate(view)
+      print(view[7])
+      volume = famfs.Volume(device)
+      print(volume.mount_point == mount, volume.list("dir"), volume.stat("f").st_size, len(volume.open("/f")))
+      del other
+      rest = view[9:12]
+      del view
+      print(bytes(rest) == os.pread(os.open(mount + "/f", os.O_RDONLY), 3, 9))
+      del rest
+      print("/device" in open("/proc/self/maps").read())
+      for attempt in [lambda: famfs.open(mount + "/none"), lambda: famfs.open(mount + "/dir"), lambda: famfs.Volume("/proc"),
+                      lambda: famfs.open(mount + "/staged", direct=True)]:
+          try: attempt()
+          except OSError as error: print(error.errno)
+      """
+    try withVolume(mounting: ["--commit", "600"]) { volume in
+      try succeed(volume.famfs("creat", "-r", "-S", "3", "-s", "3000001", volume.master + "/f"))
+      try succeed(volume.famfs("mkdir", volume.master + "/dir"))
+      try succeed(volume.famfs("creat", "-s", "5", volume.master + "/dir/inner"))
+      try write([1], to: volume.master + "/staged")
+      let outcome = try IntegrationTests.run(
+        ["python3", "-c", script, volume.master, volume.device],
+        environment: [
+          "PYTHONPATH": Machine.sources + "/python", "PYTHONDONTWRITEBYTECODE": "1",
+          "FAMFS_LIBRARY": Machine.programs + "/../lib/libfamfs.so",
+        ])
+      #expect(
+        outcome.stdout
+          == "True 3000001 True True\n99\nTrue ['inner'] 3000001 3000001\nTrue\nFalse\n2\n21\n19\n95\n",
+        "\(outcome.stderr)")
+    }
+  }
+
+  @Test("a C program finds, lists and maps files by libfamfs", .enabled(if: Machine.has("clang"), "needs clang"))
+  func library() throws {
+    let program = """
+      #include <famfs.h>
+      #include <stdio.h>
+      #include <string.h>
+      static int show(const char *name, void *count) { printf("%s ", name); return ++*(int *)count == 2 ? 5 : 0; }
+      int main(int count, char **words) {
+          famfs_volume *volume;
+          struct famfs_mapping m, same;
+          struct stat status;
+          int seen = 0;
+          if (count < 2) return 9;
+          printf("%d ", famfs_open(words[1], &volume));
+          printf("%s %d ", famfs_mount_point(volume), famfs_stat(volume, "/dir/f", &status));
+          printf("%d %d ", famfs_list(volume, "dir", show, &seen), famfs_list(volume, "none", show, &seen));
+          printf("%d ", famfs_map(volume, "dir/f", FAMFS_WRITE, &m));
+          printf("%zu %d ", m.length, famfs_map(volume, "dir/f", 0, &same));
+          memcpy((char *)m.address + 4999, "!", 1);
+          printf("%d %c ", famfs_flush(m.address, m.length), ((char *)same.address)[4999]);
+          printf("%d %d ", famfs_unmap(&m), famfs_commit(volume, "dir/f"));
+          printf("%d %d\\n", famfs_map(volume, "dir", 0, &m), famfs_open("/proc/self", &volume));
+          return 0;
+      }
+      """
+    try withVolume { volume in
+      try succeed(volume.famfs("mkdir", volume.master + "/dir"))
+      try succeed(volume.famfs("creat", "-s", "5000", volume.master + "/dir/f"))
+      try succeed(volume.famfs("creat", "-s", "5", volume.master + "/dir/g"))
+      let source = try volume.room.file("program.c", Array(program.utf8))
+      let (libraries, made) = (Machine.programs + "/../lib", volume.room.at("program"))
+      try succeed(
+        IntegrationTests.run([
+          "clang", "-Wall", "-Wextra", "-Werror", "-I", Machine.sources + "/Library", source, "-L", libraries,
+          "-lfamfs",
+          "-Wl,-rpath," + libraries, "-o", made,
+        ]))
+      let outcome = try IntegrationTests.run([made, volume.device])
+      #expect(
+        outcome.stdout == "0 \(volume.master) 0 f g 5 -2 1 5000 1 0 ! 0 0 -21 -19\n", "\(outcome.stderr)")
+    }
+  }
+
   @Test("famfs exec gives the program's status, passes its options on, and says what is missing")
   func statuses() throws {
     #expect(try IntegrationTests.run(["famfs", "exec", "sh", "-c", "exit 7"]).status == 7)
