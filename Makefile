@@ -1,6 +1,7 @@
 # make build    the program and all its names in bin/
 # make demo     sets everything up and shows the main job on real data
 # make test     sets everything up and passes the tests
+# make test-machines  the same program in two virtual machines that share memory
 # make bench    prints figures; nothing passes or fails
 # make lint     the formatter's rules, and the manual pages
 # make install  what is in bin/, manual pages, completions and a systemd unit, into PREFIX; make uninstall takes it away
@@ -17,7 +18,7 @@ BIN ?= bin
 export PREFIX ?= /usr/local
 export DESTDIR ?=
 
-.PHONY: build demo test bench lint install uninstall deb setup clean
+.PHONY: build demo test test-machines bench lint install uninstall deb setup clean
 
 build: setup
 	$(SWIFT) build $(RELEASE) --product weft
@@ -41,6 +42,9 @@ demo: build
 
 test: build
 	@scripts/test bin
+
+test-machines: build
+	@scripts/test-machines bin
 
 bench: build
 	$(SWIFT) build $(RELEASE) --product bench-replay
