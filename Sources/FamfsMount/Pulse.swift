@@ -123,10 +123,16 @@ final class Pulse: Sendable {
     state.slot = nil
     state.beat.mount = .random(in: 1 ... .max)
     state.beat.released = 0
-    repeat {
-      try volume.leave(&state.beat, at: &state.slot)
-      if state.slot == nil { throw volume.hasBadHeartbeats ? .inputOutput : .noSpace }
-    } while try !counts(state)
+    do throws(Errno) {
+      repeat {
+        try volume.leave(&state.beat, at: &state.slot)
+        if state.slot == nil { throw volume.hasBadHeartbeats ? .inputOutput : .noSpace }
+      } while try !counts(state)
+    } catch {
+      // A sign that was left counts only once all is taken in.
+      state.slot = nil
+      throw error
+    }
     volume.reload()
     slot.store(state.slot ?? 0, ordering: .releasing)
     mount.store(state.beat.mount, ordering: .releasing)
