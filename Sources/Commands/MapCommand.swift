@@ -24,10 +24,8 @@ enum MapCommand: Verb {
     guard arguments.operands.count == 1 else { throw UsageError("name one file in a mounted famfs") }
     if arguments.has("quiet") && arguments.has("json") { throw UsageError("--quiet and --json exclude each other") }
     let operand = arguments.operands[0]
-    if let mount = MountedVolume.all().last(where: { canonicalPath(operand).isInside($0.mountPoint) }),
-      MountedVolume.isDead(mount)
-    {
-      printError("\(command): \(mount.mountPoint): its daemon is gone, and nothing there is mapped")
+    if let mount = MountedVolume.lost(around: operand) {
+      printError("\(command): \(mount.mountPoint): its daemon is gone or does not answer, and nothing there is mapped")
       return 2
     }
     let path = try VolumePath(operand)

@@ -10,6 +10,8 @@ enum StatusCommand: Verb {
   static let about = """
     Show the famfs mounts of this host, or one of them, and how each is used.
 
+    A daemon that does not answer within 5 seconds is left alone, and its mount shown as unreachable.
+
     Exit status 0, also when a daemon is gone, which is shown; 1 when what is named is not mounted. With --json: mounts,
     a list of device, mount_point, state (serving, dead or unreachable) and trouble (a sentence, or null); of those that
     serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
@@ -22,7 +24,7 @@ enum StatusCommand: Verb {
   static let options = [Option(nil, "json", nil, "print it for programs")]
   static let examples = ["famfs status", "famfs status /mnt/fam"]
 
-  private enum State {
+  private enum State: Sendable {
     case serving(MountStatus, [DeviceUsage], [Peer], MemoryStatus)
     case dead
     case unreachable(String)
@@ -31,7 +33,9 @@ enum StatusCommand: Verb {
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count <= 1 else { throw UsageError("name one path or one device, or nothing") }
     let mounts = try arguments.operands.first.map(find) ?? MountedVolume.all()
-    let found = mounts.map { ($0, state(of: $0)) }
+    let looks = mounts.map { mount in (mount, try? Look { state(of: mount) }) }
+    let deadline = Clock.monotonic() + MountedVolume.patience
+    let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence)) }
     if arguments.has("json") {
       JSON.object([("mounts", .list(found.map(json)))]).print()
     } else if found.isEmpty {
@@ -43,14 +47,11 @@ enum StatusCommand: Verb {
   }
 
   private static func find(_ operand: String) throws -> [Mount] {
-    // A mount whose daemon died cannot be looked into, so compare names before asking the kernel.
-    let path = canonicalPath(operand)
-    if let mount = Mount.top(at: path), mount.type == MountedVolume.type { return [mount] }
+    // A mount that does not answer cannot be looked into, so compare names before asking the kernel.
+    if let mount = MountedVolume.lost(around: operand) { return [mount] }
+    if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type { return [mount] }
     let mounts = MountedVolume.of(device: operand)
     if !mounts.isEmpty { return mounts }
-    if let mount = MountedVolume.all().last(where: { path.isInside($0.mountPoint) && MountedVolume.isDead($0) }) {
-      return [mount]
-    }
     do { return [try VolumePath(operand).mount] } catch {
       throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
     }

@@ -21,15 +21,29 @@ enum UnmountCommand: Verb {
     let isLazy = arguments.has("lazy")
     let mounts = try find(arguments.operands[0])
     for mount in mounts {
-      // The connection ends with the daemon; a daemon that is gone already cannot be waited for.
-      let daemon = try? ControlClient(to: mount)
+      let daemon = isLazy ? nil : try connect(to: mount)
       try Mounting.unmount(mount.mountPoint, lazily: isLazy)
-      if !isLazy, daemon?.waitForEnd(milliseconds: 10_000) == false {
+      if daemon?.client?.waitForEnd(milliseconds: 10_000) == false {
         throw FamfsError.other("\(mount.mountPoint) is unmounted, but its daemon still runs after 10 s")
       }
       if arguments.has("verbose") { printLine("\(mount.mountPoint) unmounted") }
     }
     return 0
+  }
+
+  private final class Connection: Sendable {
+    /// Ends with the daemon; nil when that is gone already, and cannot be waited for.
+    let client: ControlClient?
+
+    init(to mount: Mount) { client = try? ControlClient(to: mount) }
+  }
+
+  /// - Throws: a sentence, when the daemon does not answer: an unmount could wait for it for ever.
+  private static func connect(to mount: Mount) throws -> Connection {
+    let look = try Look { Connection(to: mount) }
+    if let daemon = look.wait(until: Clock.monotonic() + MountedVolume.patience) { return daemon }
+    throw FamfsError.other(
+      "\(mount.mountPoint) is still mounted: \(MountedVolume.silence); or detach it with famfs umount --lazy")
   }
 
   private static func find(_ operand: String) throws -> [Mount] {

@@ -69,7 +69,7 @@ extension Volume {
 
   /// What of the first device's metadata a range is.
   private func metadata(at error: MemoryError) -> String {
-    let heartbeats = Heartbeat.areaOffset..<Heartbeat.areaOffset + UInt64(Heartbeat.slots * Heartbeat.size)
+    let heartbeats = Heartbeat.areaOffset..<Heartbeat.mark(of: Heartbeat.slots)
     if error.offset < heartbeats.lowerBound { return "the superblock" }
     if error.offset < heartbeats.upperBound { return "the area of the mounts' signs of life" }
     if error.offset < superblock.logOffset { return "the superblock's area" }

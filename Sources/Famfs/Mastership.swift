@@ -1,6 +1,5 @@
 import Memory
 import Platform
-import Synchronization
 
 // Who may append. The superblock names the master; every mount looks at it whenever it looks at the log, so one that
 // was master learns within a poll that it is not any more. Becoming master is always asked for.
@@ -55,66 +54,5 @@ extension Volume {
     isMaster.store(new, ordering: .releasing)
     // The log's mode says who may write it.
     tree.withLock { $0.namespace.update(.log) { $0.permissions = new ? 0o644 : 0o444 } }
-  }
-
-  // MARK: Heartbeats
-
-  /// Leaves a sign of life.
-  /// - Parameters:
-  ///   - beat: its count and time are set here.
-  ///   - slot: where it was left last time; nil at first. Set to where it is now: another mount may have taken it.
-  public func leave(_ beat: inout Heartbeat, at slot: inout Int?) throws(Errno) {
-    if let place = slot, let found = try read(slot: place), found.mount != beat.mount { slot = nil }
-    if slot == nil { slot = try freeSlot(for: beat.mount) }
-    guard let place = slot else { return }  // 1024 others: nobody hears of this one
-    beat.count &+= 1
-    beat.time = Clock.realtime()
-    var bytes = InlineArray<256, UInt8>(repeating: 0)
-    var span = bytes.mutableSpan
-    var raw = span.mutableBytes
-    beat.encode(into: &raw)
-    try write(bytes, slot: place)
-  }
-
-  /// Takes a sign of life away, if it is still there: at the unmount.
-  public func withdraw(_ beat: Heartbeat, from slot: Int) throws(Errno) {
-    if try read(slot: slot)?.mount != beat.mount { return }
-    try write(InlineArray<256, UInt8>(repeating: 0), slot: slot)
-  }
-
-  /// All signs of life, of mounts that are gone as well.
-  public func heartbeats() throws(Errno) -> [(slot: Int, beat: Heartbeat)] {
-    var found: [(Int, Heartbeat)] = []
-    for slot in 0..<Heartbeat.slots { if let beat = try read(slot: slot) { found.append((slot, beat)) } }
-    return found
-  }
-
-  /// A slot that nobody uses: empty, or left alone for a day. Each mount looks from another one on, for two may look at
-  /// the same time.
-  private func freeSlot(for mount: UInt64) throws(Errno) -> Int? {
-    let now = Clock.realtime()
-    for place in 0..<Heartbeat.slots {
-      let slot = (Int(mount % UInt64(Heartbeat.slots)) + place) % Heartbeat.slots
-      guard let beat = try read(slot: slot) else { return slot }
-      if beat.time < now && now - beat.time > 86_400_000_000_000 { return slot }
-    }
-    return nil
-  }
-
-  private func read(slot: Int) throws(Errno) -> Heartbeat? {
-    let offset = Heartbeat.areaOffset + UInt64(slot * Heartbeat.size)
-    try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
-    // Most are empty: one load tells.
-    if try device.load64(at: offset) != Heartbeat.magic { return nil }
-    var bytes = InlineArray<256, UInt8>(repeating: 0)
-    var span = bytes.mutableSpan
-    try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: offset, into: buffer) }
-    return Heartbeat(parsing: bytes.span.bytes)
-  }
-
-  private func write(_ bytes: borrowing InlineArray<256, UInt8>, slot: Int) throws(Errno) {
-    let offset = Heartbeat.areaOffset + UInt64(slot * Heartbeat.size)
-    try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in try device.write(at: offset, from: bytes) }
-    device.fence()
   }
 }

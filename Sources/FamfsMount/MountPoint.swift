@@ -8,8 +8,11 @@ enum MountPoint {
   /// Checks that a volume can be mounted there; famfs mounts whose daemons died there are cleared away, and no others.
   static func prepare(_ path: String) throws(FamfsError) {
     while let mount = Mount.top(at: path) {
-      guard mount.type == MountedVolume.type, MountedVolume.isDead(mount) else {
-        throw .other("\(path) has \(mount.source) mounted on it already; unmount it first, or use another directory")
+      let life = mount.type == MountedVolume.type ? MountedVolume.life(of: mount) : .answers
+      guard life == .isGone else {
+        let silence = life == .isSilent ? ", and its daemon does not answer" : ""
+        throw .other(
+          "\(path) has \(mount.source) mounted on it already\(silence); unmount it first, or use another directory")
       }
       do { try Mounting.unmount(path, lazily: true) } catch {
         throw .other("\(path) has a famfs on it whose daemon is gone, and it cannot be unmounted: \(error)")

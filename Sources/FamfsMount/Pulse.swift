@@ -62,7 +62,7 @@ final class Pulse: Sendable {
 
   /// Leaves the first sign of life. From then on what is removed waits for this mount; what was removed until then is
   /// taken in before this returns.
-  /// - Throws: ENOSPC when a mount that has to be waited for finds no room for its sign.
+  /// - Throws: when a mount that has to be waited for finds no room for its sign.
   func begin() throws(Errno) {
     guard volume.isReclaiming else { return beat() }
     try state.withLock { (state) throws(Errno) in try join(&state) }
@@ -85,18 +85,21 @@ final class Pulse: Sendable {
       state.beat.entries = entries
       state.beat.isMaster = volume.role == .master
       if volume.isLost { return }
+      // What cannot be used has been noted, and is told of by `MemoryWatch`. Others may still be heard.
+      try? leave(&state)
       do {
-        if volume.isReclaiming { try stay(&state) }
-        state.beat.released = volume.released
-        let slot = state.slot
-        try volume.leave(&state.beat, at: &state.slot)
-        if volume.isReclaiming && state.slot != slot { try join(&state) }
-        look(try volume.heartbeats().map(\.beat), &state)
+        look(try volume.heartbeats(skipping: true).map(\.beat), &state)
         if volume.isHolding { try settle(&state) }
-      } catch {
-        // Memory that cannot be used is told of where files are read.
-      }
+      } catch {}
     }
+  }
+
+  private func leave(_ state: inout State) throws(Errno) {
+    if volume.isReclaiming { try stay(&state) }
+    state.beat.released = volume.released
+    let slot = state.slot
+    try volume.leave(&state.beat, at: &state.slot)
+    if volume.isReclaiming && state.slot != slot { try join(&state) }
   }
 
   private func look(_ beats: [Heartbeat], _ state: inout State) {
@@ -120,10 +123,16 @@ final class Pulse: Sendable {
     state.slot = nil
     state.beat.mount = .random(in: 1 ... .max)
     state.beat.released = 0
-    repeat {
-      try volume.leave(&state.beat, at: &state.slot)
-      if state.slot == nil { throw Errno(rawValue: ENOSPC) }
-    } while try !counts(state)
+    do throws(Errno) {
+      repeat {
+        try volume.leave(&state.beat, at: &state.slot)
+        if state.slot == nil { throw volume.hasBadHeartbeats ? .inputOutput : .noSpace }
+      } while try !counts(state)
+    } catch {
+      // A sign that was left counts only once all is taken in.
+      state.slot = nil
+      throw error
+    }
     volume.reload()
     slot.store(state.slot ?? 0, ordering: .releasing)
     mount.store(state.beat.mount, ordering: .releasing)
@@ -134,21 +143,25 @@ final class Pulse: Sendable {
     return try volume.counts(mount: state.beat.mount, in: slot)
   }
 
-  /// Begins anew when this mount was given up: it was not heard of for too long.
+  /// Begins anew when this mount was given up, for it was not heard of for too long, or when its sign cannot be read.
   private func stay(_ state: inout State) throws(Errno) {
-    if try counts(state) { return }
-    log.notice("this mount was not heard of for a while: what was removed meanwhile is gone for it, too")
+    let counts = try? counts(state)
+    if counts == true { return }
     try join(&state)
+    let reason = counts == nil ? "this mount's sign of life failed" : "this mount was not heard of for a while"
+    log.notice("\(reason): what was removed until now is gone for it, too")
   }
 
   /// Which sign of life this mount has: remembered before something is read, and given to `isStill` afterwards.
   var sign: UInt64 { mount.load(ordering: .acquiring) }
 
   /// Makes sure that this mount has counted since it had this sign: what was read from the memory was still the file's.
-  /// - Returns: false when somebody has given it up; now it counts again, and what was read must be read anew.
+  /// - Returns: false when somebody has given it up, or its sign failed; now it counts again, and what was read must be read
+  ///   anew.
+  /// - Throws: EIO when there is no memory for a sign.
   func isStill(_ sign: UInt64) throws(Errno) -> Bool {
     // A slot of another sign has another mount in it.
-    if try volume.counts(mount: sign, in: slot.load(ordering: .acquiring)) { return true }
+    if (try? volume.counts(mount: sign, in: slot.load(ordering: .acquiring))) == true { return true }
     try state.withLock { (state) throws(Errno) in
       if state.hasEnded || volume.isLost { throw .stale }
       try stay(&state)
@@ -224,6 +237,11 @@ final class Pulse: Sendable {
 public enum Mastership {
   /// Checks that the master does not live.
   static func checkGone(_ peers: [Peer], _ volume: Volume) throws(FamfsError) {
+    if volume.hasBadHeartbeats {
+      throw .other(
+        "signs of life on \(volume.device.path) cannot be read, so nobody knows whether the volume's master lives; unmount "
+          + "it there, and then use --force")
+    }
     let master = volume.master
     let living = peers.first { peer in
       // A young mount has seen nobody change yet: then the clocks have to do.

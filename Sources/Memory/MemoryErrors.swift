@@ -72,6 +72,14 @@ public final class MemoryErrors: Sendable {
     return state.withLock { $0.ranges.first { $0.offset < end && $0.fault != .noRoom } }
   }
 
+  /// Whether some of a range was found to fail; holes that could not be filled are no failure of the device.
+  public func meets(_ range: Range<UInt64>) -> Bool {
+    if generation == 0 { return false }
+    return state.withLock { state in
+      state.ranges.contains { $0.offset < range.upperBound && $0.end > range.lowerBound && $0.fault != .noRoom }
+    }
+  }
+
   /// Notes that an access failed because of a range.
   public func note(at offset: UInt64, count: UInt64, _ fault: MemoryFault) {
     state.withLock { state in

@@ -10,7 +10,11 @@ public func realPath(_ path: String) throws(Errno) -> String {
 /// The best name for a file that a process with another working directory is to find: its real path, or, where the
 /// kernel cannot say (nothing is there, or a dead mount), the path made absolute.
 public func canonicalPath(_ path: String) -> String {
-  if let real = try? realPath(path) { return real }
+  (try? realPath(path)) ?? absolutePath(path)
+}
+
+/// A path made absolute by its name alone.
+public func absolutePath(_ path: String) -> String {
   guard !path.isEmpty, !path.hasPrefix("/"), let here = try? realPath(".") else { return path }
   return here + "/" + path
 }

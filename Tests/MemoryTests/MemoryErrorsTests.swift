@@ -24,6 +24,17 @@ import Testing
     #expect(whole?.id == 1 && whole?.first == before.map(\.first).min())
   }
 
+  @Test("a range meets errors that have a byte in it, holes that could not be filled left out")
+  func meeting() {
+    let errors = MemoryErrors()
+    #expect(!errors.meets(0..<UInt64.max))
+    errors.note(at: 8192, count: 4096, .noRoom)
+    #expect(!errors.meets(0..<UInt64.max))
+    errors.note(at: 4096, count: 4096, .unwritable)
+    #expect(errors.meets(0..<4097) && errors.meets(8191..<9000) && errors.meets(5000..<5001))
+    #expect(!errors.meets(0..<4096) && !errors.meets(8192..<9000))
+  }
+
   @Test("only so many ranges are kept; what comes then is counted")
   func limit() {
     let errors = MemoryErrors()

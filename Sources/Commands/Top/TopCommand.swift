@@ -46,7 +46,8 @@ enum TopCommand: Verb {
 
   /// Of what mount people speak: its mount point, a path in it, or its device.
   private static func mountPoint(_ operand: String) throws -> String {
-    // A mount whose daemon died cannot be looked into.
+    // A mount that does not answer cannot be looked into.
+    if let mount = MountedVolume.lost(around: operand) { return mount.mountPoint }
     if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type { return mount.mountPoint }
     if let mount = MountedVolume.of(device: operand).first { return mount.mountPoint }
     do { return try VolumePath(operand).mount.mountPoint } catch {

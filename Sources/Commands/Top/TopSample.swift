@@ -13,9 +13,9 @@ struct TopSample: Sendable {
 }
 
 /// Looks at mounts again and again. It stays connected to their daemons, for to find a daemon costs requests that would
-/// show in what it tells.
+/// show in what it tells. One that does not answer keeps the others waiting once, and is asked no more until it does.
 final class TopSampler: Sendable {
-  private final class Connection {
+  private final class Connection: Sendable {
     let mount: Mount
     let client: ControlClient
 
@@ -25,9 +25,19 @@ final class TopSampler: Sendable {
     }
   }
 
-  private struct State: ~Copyable {
+  private typealias Answer = Result<(connection: Connection, facts: MountFacts), FamfsError>
+
+  private struct Question {
+    let mount: Mount
+    /// None when no thread could be had.
+    let look: Look<Answer>?
+  }
+
+  private struct State {
     /// By mount point.
     var connections: [String: Connection] = [:]
+    /// What was not answered in time.
+    var unanswered: [String: Question] = [:]
   }
 
   /// The mount points that were named; nil for all that there are.
@@ -40,28 +50,42 @@ final class TopSampler: Sendable {
   func look() -> [TopSample] {
     let mounts = (try? Mount.all()) ?? []
     let points = named ?? mounts.filter { $0.type == MountedVolume.type }.map(\.mountPoint)
-    return points.map { point in
+    let deadline = Clock.monotonic() + MountedVolume.patience
+    let asked = points.map { point in
       let top = mounts.last { $0.mountPoint.isSamePath(as: point) }
-      guard let mount = top, mount.type == MountedVolume.type else {
-        state.withLock { $0.connections[point] = nil }
+      return (point, state.withLock { ask(top.flatMap { $0.type == MountedVolume.type ? $0 : nil }, at: point, &$0) })
+    }
+    return asked.map { point, question in
+      guard let question else {
         return TopSample(
           device: "", mountPoint: point, facts: .failure(.other("\(point) is not mounted any more")))
       }
-      return TopSample(device: mount.source, mountPoint: point, facts: state.withLock { ask(mount, &$0) })
+      let isOld = state.withLock { $0.unanswered[point] != nil }
+      let answer = question.look?.wait(until: isOld ? 0 : deadline)
+      state.withLock { state in
+        state.connections[point] = try? answer?.get().connection
+        state.unanswered[point] = answer == nil && question.look != nil ? question : nil
+      }
+      let facts = answer ?? .failure(.other("\(point): \(MountedVolume.silence)"))
+      return TopSample(device: question.mount.source, mountPoint: point, facts: facts.map(\.facts))
     }
   }
 
-  private func ask(_ mount: Mount, _ state: inout State) -> Result<MountFacts, FamfsError> {
-    do throws(FamfsError) {
-      let known = state.connections[mount.mountPoint]
-      let connection: Connection
-      if let known, known.mount == mount { connection = known } else { connection = try Connection(to: mount) }
-      state.connections[mount.mountPoint] = connection
-      return .success(try connection.client.facts())
-    } catch {
-      state.connections[mount.mountPoint] = nil
-      return .failure(error)
+  /// Asks a daemon, unless it owes an answer.
+  private func ask(_ mount: Mount?, at point: String, _ state: inout State) -> Question? {
+    let known = state.connections[point].flatMap { $0.mount == mount ? $0 : nil }
+    if let question = state.unanswered[point], question.mount == mount { return question }
+    state.connections[point] = nil
+    state.unanswered[point] = nil
+    guard let mount else { return nil }
+    let look = try? Look { () -> Answer in
+      Result { () throws(FamfsError) in
+        let connection: Connection
+        if let known { connection = known } else { connection = try Connection(to: mount) }
+        return (connection, try connection.client.facts())
+      }
     }
+    return Question(mount: mount, look: look)
   }
 }
 

@@ -37,6 +37,12 @@ public struct Heartbeat: Equatable, Sendable {
   /// The mount's number in a slot.
   static let mountOffset: UInt64 = 24
 
+  /// Where a slot's beat stands.
+  static func offset(of slot: Int) -> UInt64 { areaOffset + UInt64(slot * size) }
+
+  /// Where a slot's mark stands.
+  static func mark(of slot: Int) -> UInt64 { marksOffset + UInt64(slot) * markSize }
+
   /// A mount's first beat.
   public init(host: UUID, mount: UInt64, isMaster: Bool, since: UInt64, hostName: String) {
     self.host = host

@@ -107,27 +107,6 @@ extension Volume {
       tree.withLock { $0.removals.dropOrphans() }
     }
   }
-
-  // MARK: Marks of those that were given up
-
-  /// Marks a mount as given up, before space that it may read is given away. It learns of it before it answers another
-  /// read, however long it was stopped.
-  public func giveUp(mount: UInt64, in slot: Int) throws(Errno) {
-    let place = Heartbeat.marksOffset + UInt64(slot) * Heartbeat.markSize
-    try device.store64(at: place, mount)
-    try device.writeBack(at: place, count: 8)
-    device.fence()
-  }
-
-  /// Whether a mount counts: its sign of life is where it left it, and nobody has given it up.
-  public func counts(mount: UInt64, in slot: Int) throws(Errno) -> Bool {
-    let mark = Heartbeat.marksOffset + UInt64(slot) * Heartbeat.markSize
-    let sign = Heartbeat.areaOffset + UInt64(slot * Heartbeat.size) + Heartbeat.mountOffset
-    try device.invalidate(at: mark, count: 8)
-    try device.invalidate(at: sign, count: 8)
-    let (marked, signed) = (try device.load64(at: mark), try device.load64(at: sign))
-    return marked != mount && signed == mount
-  }
 }
 
 extension Tree {

@@ -162,7 +162,9 @@ extension String {
 }
 
 /// Lends a volume on such a device, made and not mounted. Mounts of it must be gone at the end.
-func withPoisonedVolume(size: UInt64 = 64 << 20, _ body: (PoisonedVolume) throws -> Void) throws {
+func withPoisonedVolume(
+  size: UInt64 = 64 << 20, _ options: [String] = [], _ body: (PoisonedVolume) throws -> Void
+) throws {
   try withRoom { room in
     let volume = TestVolume(in: room, device: room.directory("backing") + "/device")
     let file = try PoisonedFile(size: size, at: room.at("store"))
@@ -175,7 +177,7 @@ func withPoisonedVolume(size: UInt64 = 64 << 20, _ body: (PoisonedVolume) throws
       umount2(room.at("backing"), 1 | 2)
       server.join()
     }
-    try succeed(run(["mkfs.famfs", volume.device], environment: Host.master.environment))
+    try succeed(run(["mkfs.famfs"] + options + [volume.device], environment: Host.master.environment))
     try body(PoisonedVolume(volume, file, door))
     for host in Host.allCases where volume.isMounted(host) { try volume.unmount(host) }
     let areGone: () -> Bool = { Machine.daemons(in: room.path).isEmpty }

@@ -1,0 +1,56 @@
+import Famfs
+import Glibc
+import Platform
+
+/// How a mount is.
+public struct MountStatus: Equatable, Sendable {
+  /// The mount that is served: what stat(2) gives as st_dev, as numbers.
+  public var mountMajor: UInt64
+  /// The number behind it.
+  public var mountMinor: UInt64
+  /// Whether this mount may add files.
+  public var isMaster: Bool
+  /// Whether it does no more than the public famfs does.
+  public var isStrict = false
+  /// The daemon's process.
+  public var processID: UInt64 = 0
+  /// The volume's own identifier.
+  public var volumeUUID = UUID.zero
+  /// The identifier of the host that may append to the log.
+  public var masterUUID = UUID.zero
+  /// How file contents travel: a few words for people.
+  public var dataPath = ""
+  /// Log entries played.
+  public var entries: UInt64 = 0
+  /// Log entries that fit.
+  public var entryCapacity: UInt64 = 0
+  /// Bad ones among those played.
+  public var badEntries: UInt64 = 0
+  /// Files in the volume.
+  public var files: UInt64 = 0
+  /// Directories in the volume, without the root.
+  public var directories: UInt64 = 0
+  /// Bytes in use, superblock and log among them.
+  public var usedBytes: UInt64 = 0
+  /// Bytes that nobody uses.
+  public var freeBytes: UInt64 = 0
+
+  /// How the mount of this device number is, of which nothing more is known.
+  init(mountMajor: UInt32, mountMinor: UInt32, isMaster: Bool) {
+    (self.mountMajor, self.mountMinor) = (UInt64(mountMajor), UInt64(mountMinor))
+    self.isMaster = isMaster
+  }
+
+  /// How the mount of a volume is that this process serves.
+  init(_ volume: Volume, mountedAs device: (major: UInt32, minor: UInt32), cache: CachePolicy, isStrict: Bool) {
+    self.init(mountMajor: device.major, mountMinor: device.minor, isMaster: volume.role == .master)
+    let usage = volume.usage()
+    self.isStrict = isStrict
+    processID = UInt64(getpid())
+    (volumeUUID, masterUUID) = (volume.superblock.uuid, volume.master)
+    dataPath = cache == .never ? "FUSE, direct I/O" : "FUSE, page cache"
+    (entries, entryCapacity, badEntries) = (usage.entries, usage.entryCapacity, usage.problemCount)
+    (files, directories) = (usage.files, usage.directories)
+    (usedBytes, freeBytes) = (usage.allocated, usage.free)
+  }
+}

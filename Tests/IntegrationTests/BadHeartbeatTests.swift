@@ -1,0 +1,114 @@
+import Foundation
+import Platform
+import Testing
+
+/// Memory that fails where mounts leave their signs of life.
+@Suite(.realMounts, .timeLimit(.minutes(15)))
+struct BadHeartbeatTests {
+  private static let beats = 4096..<4096 + (256 << 10)
+  private static let marks = beats.upperBound..<beats.upperBound + (64 << 10)
+  private static let kinds = [[], ["--reclaim"]]
+
+  /// The pages with signs of life.
+  private func pages(of volume: TestVolume) throws -> [Int] {
+    let bytes = try Media(volume.device).get(BadHeartbeatTests.beats.lowerBound, BadHeartbeatTests.beats.count)
+    return stride(from: 0, to: bytes.count, by: 4096).filter { page in
+      stride(from: page, to: page + 4096, by: 256).contains { bytes[$0] != 0 }
+    }.map { BadHeartbeatTests.beats.lowerBound + $0 }
+  }
+
+  private func look(_ path: String) -> Errno? {
+    do throws(Errno) { _ = try FileDescriptor(opening: path, .readOnly).bytes(at: 0, count: 4096) } catch {
+      return error
+    }
+    return nil
+  }
+
+  /// mkfs --force on memory that is good again once it was written, and a mount of that.
+  private func mend(_ poisoned: PoisonedVolume, _ options: [String]) throws {
+    let volume = poisoned.volume
+    poisoned.file.allowCure()
+    try succeed(run(["mkfs.famfs", "--force"] + options + [volume.device], environment: Host.master.environment))
+    try volume.mount()
+    let bytes = try volume.add("file", count: 100_000)
+    expect(volume.master + "/file", holds: bytes)
+    let status = try poisoned.status()
+    #expect(status.contains("\"memory_errors\":[]") && status.contains("\"disabled\":null"), "\(status)")
+    #expect(status.contains("\"alive\":true"), "\(status)")
+  }
+
+  @Test("a mount whose sign of life fails leaves it elsewhere: it is seen, it reads on, and unmounts", arguments: kinds)
+  func ownPage(options: [String]) throws {
+    try withPoisonedVolume(options) { poisoned in
+      let volume = poisoned.volume
+      try volume.mount()
+      try volume.mount(.client)
+      let bytes = try volume.add("file", count: 200_000)
+      #expect(seconds(until: { volume.mounts.allSatisfy { access($0 + "/file", F_OK) == 0 } }) != nil)
+      let bad = try pages(of: volume)
+      #expect((1...2).contains(bad.count))
+      for page in bad { try poisoned.poison(page..<page + 4096) }
+      for (host, page) in zip(Host.allCases, bad) {
+        var status = ""
+        let isTold = try seconds(until: {
+          status = try poisoned.status(host)
+          return status.contains("\"offset\":\(page),\"bytes\":4096,\"fault\":\"unreadable\"")
+            && status.components(separatedBy: "\"alive\":true").count == 3
+        })
+        #expect(isTold != nil, "\(status)")
+        #expect(status.contains("\"contents\":\"the area of the mounts' signs of life\""), "\(status)")
+        expect(volume.mountPoint(of: host) + "/file", holds: bytes)
+      }
+      for mount in volume.mounts { expect(mount + "/file", holds: bytes) }
+      expectRefusal(try volume.famfs("mkdir", volume.master + "/d"), naming: ["signs of life", "mkfs.famfs --force"])
+      expectRefusal(
+        try volume.famfs("takeover", volume.client, as: .client), naming: ["signs of life", volume.device, "--force"])
+      for host in Host.allCases { try volume.unmount(host) }
+      try volume.mount()
+      expect(volume.master + "/file", holds: bytes)
+      try volume.unmount()
+      try mend(poisoned, options)
+    }
+  }
+
+  @Test("where no sign of life can be left at all, files are read on, and the unmount is clean")
+  func allPages() throws {
+    try withPoisonedVolume { poisoned in
+      let volume = poisoned.volume
+      try volume.mount()
+      let bytes = try volume.add("file", count: 200_000)
+      try poisoned.poison(BadHeartbeatTests.beats.lowerBound..<BadHeartbeatTests.marks.upperBound)
+      #expect(try seconds(until: { try !poisoned.status().contains("\"disabled\":null") }) != nil)
+      expect(volume.master + "/file", holds: bytes)
+      try volume.unmount()
+      try volume.mount()
+      expect(volume.master + "/file", holds: bytes)
+      let status = try poisoned.status()
+      #expect(status.contains("\"state\":\"serving\"") && status.contains("\"hosts\":[]"), "\(status)")
+      try volume.unmount()
+      try mend(poisoned, [])
+    }
+  }
+
+  @Test("where files can be removed they are then EIO, and the volume is not mounted", arguments: [beats, marks])
+  func reclaiming(area: Range<Int>) throws {
+    try withPoisonedVolume(["--reclaim"]) { poisoned in
+      let volume = poisoned.volume
+      try volume.mount()
+      try volume.add("file", count: 200_000)
+      try poisoned.poison(area)
+      var failure: Errno?
+      let fails = seconds(until: {
+        failure = look(volume.master + "/file")
+        return failure == .inputOutput
+      })
+      #expect(fails != nil, "\(String(describing: failure))")
+      let isTold: () throws -> Bool = { try poisoned.status().contains("\"disabled\":\"the area of the mounts' signs") }
+      #expect(try seconds(until: isTold) != nil)
+      try volume.unmount()
+      let refused = try run(["famfs", "mount", volume.device, volume.master], environment: Host.master.environment)
+      expectRefusal(refused, naming: [volume.device])
+      try mend(poisoned, ["--reclaim"])
+    }
+  }
+}
