@@ -15,7 +15,7 @@ public enum Program {
     VerifyCommand.self, FlushCommand.self, RemoveCommand.self, CloneCommand.self, AddDeviceCommand.self,
     TakeOverCommand.self,
     LogplayCommand.self,
-    CheckCommand.self,
+    CheckCommand.self, PublishCommand.self,
     MountCheckCommand.self, StatusCommand.self, TopCommand.self, CommitCommand.self, MapCommand.self,
     PictureCommand.self,
     ReadCheckCommand.self,

@@ -1,3 +1,4 @@
+import Erofs
 import Famfs
 import Glibc
 import Platform
@@ -43,6 +44,10 @@ public enum ControlRequest: Equatable, Sendable {
   case memory
   /// Look through this range of a device, which a command could not use.
   case examine(Extent)
+  /// Begin to publish the volume for EROFS, although files can be removed if it is forced.
+  case publish(force: Bool)
+  /// What became of the view of this number?
+  case publication(UInt64)
   /// What have you done so far?
   case activity
   /// Which space of the device of this index is free, from this byte on? So many runs as one message holds.
@@ -91,6 +96,10 @@ public enum ControlReply: Equatable, Sendable {
   case mapped(FileLayout, size: UInt64)
   /// How the memory is.
   case memory(MemoryStatus)
+  /// The view of this number is being written.
+  case publishing(UInt64)
+  /// A view is written.
+  case published(View)
   /// What the mount has done.
   case activity(MountActivity)
   /// Runs of free bytes, in order; there are more behind them when there are `mostRuns`.
@@ -214,6 +223,12 @@ extension ControlRequest {
     case .examine(let range):
       message.put(31)
       message.put(range)
+    case .publish(let force):
+      message.put(50)
+      message.put(force ? 1 : 0)
+    case .publication(let number):
+      message.put(51)
+      message.put(number)
     case .activity: message.put(40)
     case .freeRuns(let device, let start):
       message.put(41)
@@ -250,6 +265,8 @@ extension ControlRequest {
     case 21: self = .forget(try message.text())
     case 30: self = .memory
     case 31: self = .examine(try message.extent())
+    case 50: self = .publish(force: try message.number() != 0)
+    case 51: self = .publication(try message.number())
     case 40: self = .activity
     case 41: self = .freeRuns(device: try message.number(), from: try message.number())
     default: throw .protocolError
@@ -300,6 +317,12 @@ extension ControlReply {
     case .memory(let status):
       message.put(30)
       message.put(status)
+    case .publishing(let number):
+      message.put(50)
+      message.put(number)
+    case .published(let view):
+      message.put(51)
+      message.put(view)
     case .activity(let activity):
       message.put(40)
       message.put(activity)
@@ -343,6 +366,8 @@ extension ControlReply {
       for _ in 0..<count { peers.append(try message.peer()) }
       self = .peers(peers)
     case 7: self = .mapped(try message.layout(), size: try message.number())
+    case 50: self = .publishing(try message.number())
+    case 51: self = .published(try message.view())
     case 40: self = .activity(try message.activity())
     case 41: self = .freeRuns(try message.runs())
     default: throw .protocolError
