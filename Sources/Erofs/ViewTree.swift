@@ -51,7 +51,7 @@ struct ViewTree {
   init(_ volume: Volume) throws(FamfsError) {
     var places = [UInt32](repeating: .max, count: Int(volume.nodeCount))
     var tree = self
-    tree.entries = try volume.forEachItem { (item) throws(FamfsError) in
+    tree.entries = try volume.forEachNode { (item) throws(FamfsError) in
       let isRoot = item.number == .root
       let isArea = item.node.parent == .root && ViewArea.number(in: item.name) != nil
       let (number, parent) = (Int(item.number.rawValue), Int(item.node.parent.rawValue))
@@ -63,7 +63,7 @@ struct ViewTree {
     self = tree
   }
 
-  private mutating func add(_ item: borrowing Volume.Item, to parent: UInt32) throws(FamfsError) {
+  private mutating func add(_ item: borrowing Volume.ListedNode, to parent: UInt32) throws(FamfsError) {
     let node = item.node
     let isDirectory = node.kind == .directory
     guard let start = UInt32(exactly: names.count) else { throw .other("the names of the volume are more than 4 GiB") }

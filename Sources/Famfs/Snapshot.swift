@@ -1,7 +1,7 @@
 /// What a volume has, for who writes it down in another form.
 extension Volume {
   /// One of the volume's directories or files.
-  public struct Item: ~Copyable {
+  public struct ListedNode: ~Copyable {
     /// Its number.
     public let number: NodeNumber
     /// Its attributes, as this mount has them, and the directory that it is in.
@@ -16,8 +16,8 @@ extension Volume {
   /// is locked for some hundred of them at a time.
   /// - Returns: how many entries the log had: what they made is among what was handed over.
   /// - Throws: what `body` threw.
-  public func forEachItem<Failure: Error>(
-    _ body: (borrowing Item) throws(Failure) -> Void
+  public func forEachNode<Failure: Error>(
+    _ body: (borrowing ListedNode) throws(Failure) -> Void
   ) throws(Failure) -> UInt64 {
     let entries = tree.withLock { $0.namespace.entryCount }
     try hand(.root ... .root, to: body)
@@ -32,7 +32,7 @@ extension Volume {
   }
 
   private func hand<Failure: Error>(
-    _ range: ClosedRange<NodeNumber>, to body: (borrowing Item) throws(Failure) -> Void
+    _ range: ClosedRange<NodeNumber>, to body: (borrowing ListedNode) throws(Failure) -> Void
   ) throws(Failure) {
     try tree.withLock { (tree) throws(Failure) in
       for value in range.lowerBound.rawValue...range.upperBound.rawValue {
@@ -40,7 +40,7 @@ extension Volume {
         guard let node = tree.namespace[number] else { continue }
         let layout = tree.namespace.layout(of: node)
         try tree.namespace.withName(of: number) { (name) throws(Failure) in
-          try body(Item(number: number, node: node, name: name, layout: layout))
+          try body(ListedNode(number: number, node: node, name: name, layout: layout))
         }
       }
     }
