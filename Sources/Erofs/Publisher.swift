@@ -90,7 +90,8 @@ public final class Publisher: Sendable {
     let used = areas.reduce(0) { $0 + $1.extent.length }
     guard used < most, image.size <= most - used else {
       throw .other(
-        "the views published so far take \(used) bytes, and \(most) is the most that they shall; see famfs publish")
+        "the views published so far take \(used) bytes, and \(most) are the most that this mount gives them by itself; run "
+          + "famfs publish when it matters")
     }
     let number = try ViewArea.unusedNumber(in: volume)
     let name = ViewArea.prefix + "\(number)"

@@ -17,8 +17,9 @@ final class Publishing: Sendable {
   private let publisher: Publisher
   private let log: DaemonLog
   private let state = Mutex(State())
-  /// Nanoseconds between two views that nobody asked for.
-  private static let interval: UInt64 = 1_000_000_000
+  /// Nanoseconds between two views that nobody asked for; at least so many times what one takes; after a failure.
+  private static let (interval, patience): (UInt64, UInt64) = (1_000_000_000, 30_000_000_000)
+  private static let pauses: UInt64 = 10
   /// Such views take at most one part in so many of the first device.
   private static let share: UInt64 = 8
 
@@ -68,6 +69,7 @@ final class Publishing: Sendable {
   func run() {
     var trouble: String?
     while true {
+      let start = Clock.monotonic()
       do throws(FamfsError) {
         if volume.role == .master, try publisher.publishedEntries() != volume.usage().entries {
           try publisher.publish(mostOfAreas: volume.device.size / Publishing.share)
@@ -77,7 +79,8 @@ final class Publishing: Sendable {
         if trouble != "\(error)" { log.warning("what is new is not published for EROFS: \(error)") }
         trouble = "\(error)"
       }
-      Clock.sleep(nanoseconds: Publishing.interval)
+      let pause = max(Publishing.interval, (Clock.monotonic() - start) * Publishing.pauses)
+      Clock.sleep(nanoseconds: trouble == nil ? pause : Publishing.patience)
     }
   }
 
