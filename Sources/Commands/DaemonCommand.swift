@@ -80,6 +80,7 @@ enum DaemonCommand: Verb {
     options.playsLog = !(arguments.has("dummy") || list.has("dummy"))
     options.isStrict = try arguments.has("strict") || list.has("strict") || Strict.isAsked()
     options.isReadOnly = list.has("ro")
+    options.publishes = list.has("publish")
     options.allowsPrograms = !list.has("noexec")
     options.isForeground = arguments.has("debug")
     return options

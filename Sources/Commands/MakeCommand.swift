@@ -50,7 +50,9 @@ enum MakeCommand: Verb {
         locked += 1
       }
       if !options.force {
-        for path in paths { if let type = ForeignContents.type(at: path) { throw foreign(path, type) } }
+        for (path, device) in zip(paths, devices) {
+          if let type = foreignContents(of: device) { throw foreign(path, type) }
+        }
       }
       if arguments.has("kill") { return try kill(devices, force: options.force) }
       if try Strict.isAsked(), devices[0].size < Strict.minimumSize {

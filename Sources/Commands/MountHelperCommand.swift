@@ -8,8 +8,8 @@ enum MountHelperCommand: Verb {
     Mount a famfs for mount(8), which calls it for /etc/fstab and for mount -t famfs.
 
     Mount options are cache=never|auto|always, timeout=SECONDS, commit=SECONDS, device=PATH (where a further device of
-    the volume is, if it is a plain file; may be repeated), coherent, noncoherent, nouseraccess, dummy, strict, ro and
-    noexec; what is for mount(8) itself or for systemd is passed over. Exit status 1 for a wrong command line, 32 when the mount failed.
+    the volume is, if it is a plain file; may be repeated), coherent, noncoherent, publish, nouseraccess, dummy, strict, ro
+    and noexec; what is for mount(8) itself or for systemd is passed over. Exit status 1 for a wrong command line, 32 when the mount failed.
     """
   static let options = [
     Option("o", "options", "LIST", "mount options, with commas between"),

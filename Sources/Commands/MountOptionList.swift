@@ -4,7 +4,9 @@ struct MountOptionList {
   /// The values of all device=PATH, in order.
   private(set) var devices: [String] = []
 
-  private static let words: Set = ["ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent"]
+  private static let words: Set = [
+    "ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent", "publish",
+  ]
   private static let wordsWithValue: Set = ["cache", "timeout", "device", "commit"]
   private static let opposites = ["rw": "ro", "exec": "noexec"]
   private static let alternatives = ["coherent": "noncoherent", "noncoherent": "coherent"]

@@ -16,7 +16,7 @@ public enum Program {
     AddDeviceCommand.self,
     TakeOverCommand.self,
     LogplayCommand.self,
-    CheckCommand.self,
+    CheckCommand.self, PublishCommand.self,
     MountCheckCommand.self, StatusCommand.self, TopCommand.self, CommitCommand.self, MapCommand.self,
     PictureCommand.self,
     ReadCheckCommand.self,

@@ -27,6 +27,8 @@ public struct DaemonOptions: Sendable {
   public var playsLog = true
   /// Whether all writing is refused, by the kernel and to commands.
   public var isReadOnly = false
+  /// Whether the volume is published for EROFS after each commit.
+  public var publishes = false
   /// Nanoseconds from the last close of a file that a program made to its commit.
   public var commitDelay: UInt64 = 1_000_000_000
   /// Whether programs on it may be run.
@@ -57,13 +59,21 @@ public enum NewDevice {
     do { try device.lock(byte: MountLock.mounted, exclusive: !isOurs) } catch {
       throw .other("\(device.path) is in use by a mount or a command; unmount it, or wait, first")
     }
-    if !isOurs && !force, let type = ForeignContents.type(at: device.path) {
+    if !isOurs && !force, let type = foreignContents(of: device) {
       throw .other("\(device.path) holds \(type), which is not famfs; to take it all the same use --force")
     }
     let index = try volume.addDevice(device, force: force)
     do { try device.lock(byte: MountLock.mounted, exclusive: false) } catch { throw .memory(device.path, error) }
     return index
   }
+}
+
+/// What a device holds that is no famfs, or a part of one; nil for nothing.
+public func foreignContents(of device: MappedDevice) -> String? {
+  guard let type = ForeignContents.type(at: device.path) else { return nil }
+  // A famfs that is published for EROFS looks like one.
+  if type == "erofs", (try? Volume.readSuperblock(of: device, allowsSecondary: true)) != nil { return nil }
+  return type
 }
 
 /// Serves one mounted volume until it is unmounted.
@@ -84,6 +94,10 @@ public enum Daemon {
         "\(options.device): files of this volume can be removed, which the public famfs does not know; mount it without "
           + "strict")
     }
+    if options.publishes && (options.isStrict || options.isReadOnly) {
+      throw FamfsError.other("publish does not go with strict or ro: it adds to the volume; leave one of them out")
+    }
+    if options.publishes { try Publishing.checkMountKeeps(volume) }
     let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
     let coherence = options.coherence ?? Coherence(of: volume)
     // Who asks for it means it, also where it costs shared mappings.
@@ -98,6 +112,7 @@ public enum Daemon {
     let staging = makesFiles ? Staging(of: volume, delay: options.commitDelay, log: log) : nil
     let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
     let serving = living ?? Serving(fileSystem, over: door)
+    let publishing = makesFiles ? Publishing(of: volume, log: log) : nil
     let hasEnded = Ended()
     let start = Clock.monotonic()
     let activity = { @Sendable in
@@ -112,7 +127,8 @@ public enum Daemon {
     do {
       let notifier = Notifier(door)
       let server = try ControlServer(
-        volume: volume, staging: staging, pulse: pulse, folder: folder.path, isReadOnly: options.isReadOnly,
+        volume: volume, staging: staging, pulse: pulse, publishing: publishing, folder: folder.path,
+        isReadOnly: options.isReadOnly,
         isStrict: options.isStrict, settings: settings, activity: activity,
         forget: { (number) throws(Errno) in
           try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
@@ -128,6 +144,7 @@ public enum Daemon {
       // These last as long as the process.
       _ = try Thread(named: "famfs-control") { server.run() }
       _ = try Thread(named: "famfs-follow") { follower.run() }
+      if options.publishes, let publishing { _ = try Thread(named: "famfs-publish") { publishing.run() } }
       _ = try Thread(named: "famfs-session") {
         do { try serving.run() } catch { log.error("the session ended: \(error)") }
         hasEnded.flag.store(true, ordering: .releasing)

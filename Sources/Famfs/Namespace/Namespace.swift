@@ -72,10 +72,13 @@ struct Namespace: Sendable {
   }
 
   /// Lends a node's name.
-  func withName<Result>(of number: NodeNumber, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+  func withName<Result, Failure: Error>(
+    of number: NodeNumber, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let node = nodes[Int(number.rawValue)]
-    return names.withUnsafeBytes { arena in
-      body(UnsafeRawBufferPointer(rebasing: arena[Int(node.nameStart)..<Int(node.nameStart) + Int(node.nameLength)]))
+    return try names.span.bytes.withUnsafeBytes { (arena) throws(Failure) in
+      try body(
+        UnsafeRawBufferPointer(rebasing: arena[Int(node.nameStart)..<Int(node.nameStart) + Int(node.nameLength)]))
     }
   }
 

@@ -1,3 +1,4 @@
+import Erofs
 import Famfs
 import Platform
 
@@ -23,6 +24,10 @@ public enum ControlReply: Equatable, Sendable {
   case mapped(FileLayout, size: UInt64)
   /// How the memory is.
   case memory(MemoryStatus)
+  /// The view of this number is being written.
+  case publishing(UInt64)
+  /// A view is written.
+  case published(View)
   /// What the mount has done.
   case activity(MountActivity)
   /// Runs of free bytes, in order; there are more behind them when there are `mostRuns`.
@@ -76,6 +81,12 @@ extension ControlReply {
     case .memory(let status):
       message.put(30)
       message.put(status)
+    case .publishing(let number):
+      message.put(50)
+      message.put(number)
+    case .published(let view):
+      message.put(51)
+      message.put(view)
     case .activity(let activity):
       message.put(40)
       message.put(activity)
@@ -119,6 +130,8 @@ extension ControlReply {
       for _ in 0..<count { peers.append(try message.peer()) }
       self = .peers(peers)
     case 7: self = .mapped(try message.layout(), size: try message.number())
+    case 50: self = .publishing(try message.number())
+    case 51: self = .published(try message.view())
     case 40: self = .activity(try message.activity())
     case 41: self = .freeRuns(try message.runs())
     default: throw .protocolError

@@ -42,6 +42,10 @@ public enum ControlRequest: Equatable, Sendable {
   case memory
   /// Look through this range of a device, which a command could not use.
   case examine(Extent)
+  /// Begin to publish the volume for EROFS, although files can be removed if it is forced.
+  case publish(force: Bool)
+  /// What became of the view of this number?
+  case publication(UInt64)
   /// What have you done so far?
   case activity
   /// Which space of the device of this index is free, from this byte on? So many runs as one message holds.
@@ -130,6 +134,12 @@ extension ControlRequest {
     case .examine(let range):
       message.put(31)
       message.put(range)
+    case .publish(let force):
+      message.put(50)
+      message.put(force ? 1 : 0)
+    case .publication(let number):
+      message.put(51)
+      message.put(number)
     case .activity: message.put(40)
     case .freeRuns(let device, let start):
       message.put(41)
@@ -166,6 +176,8 @@ extension ControlRequest {
     case 21: self = .forget(try message.text())
     case 30: self = .memory
     case 31: self = .examine(try message.extent())
+    case 50: self = .publish(force: try message.number() != 0)
+    case 51: self = .publication(try message.number())
     case 40: self = .activity
     case 41: self = .freeRuns(device: try message.number(), from: try message.number())
     default: throw .protocolError

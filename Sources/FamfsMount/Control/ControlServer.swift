@@ -9,6 +9,7 @@ final class ControlServer: Sendable {
   private let volume: Volume
   private let staging: Staging?
   private let pulse: Pulse?
+  private let publishing: Publishing?
   private let isReadOnly: Bool
   private let isStrict: Bool
   private let settings: LiveSettings
@@ -25,7 +26,8 @@ final class ControlServer: Sendable {
   ///   - activity: what the mount has done.
   ///   - forget: has the kernel forget what it has cached of a file.
   init(
-    volume: Volume, staging: Staging? = nil, pulse: Pulse? = nil, folder: String, isReadOnly: Bool,
+    volume: Volume, staging: Staging? = nil, pulse: Pulse? = nil, publishing: Publishing? = nil, folder: String,
+    isReadOnly: Bool,
     isStrict: Bool = false,
     settings: LiveSettings = LiveSettings(), activity: @escaping @Sendable () -> MountActivity = { MountActivity() },
     forget: @escaping @Sendable (NodeNumber) throws(Errno) -> Void = { _ in },
@@ -34,6 +36,7 @@ final class ControlServer: Sendable {
     self.volume = volume
     self.staging = staging
     self.pulse = pulse
+    self.publishing = publishing
     self.isReadOnly = isReadOnly
     self.isStrict = isStrict
     self.settings = settings
@@ -167,6 +170,7 @@ final class ControlServer: Sendable {
       return .done
     case .remove(let path):
       let name = try entryPath(path)
+      try publishing?.checkRemovable(name)
       if let staging {
         try staging.removing(path) { () throws(FamfsError) in try volume.remove(name) }
       } else {
@@ -194,6 +198,14 @@ final class ControlServer: Sendable {
     case .cancel(let id):
       if connection.reservations.remove(id) != nil { volume.cancel(id) }
       return .done
+    case .publish(let force):
+      guard let publishing else {
+        throw FamfsError.other("the volume is mounted read-only or strict; mount it without that first")
+      }
+      return .publishing(try publishing.begin(force: force))
+    case .publication(let number):
+      guard let outcome = publishing?.outcome(of: number) else { return .publishing(number) }
+      return .published(try outcome.get())
     case .activity: return .activity(activity())
     case .freeRuns(let device, let start):
       return .freeRuns(volume.freeRuns(ofDevice: device, from: start, atMost: Int(ControlReply.mostRuns)))

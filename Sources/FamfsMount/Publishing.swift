@@ -1,0 +1,119 @@
+import Erofs
+import Famfs
+import Platform
+import Synchronization
+
+/// Publishes a mounted volume for EROFS: when a command asks for it, and after commits if the mount is to. Each view is
+/// written by a thread of its own, for the one that answers commands must not be kept.
+final class Publishing: Sendable {
+  private struct State {
+    /// Views asked for, and written or failed.
+    var asked: UInt64 = 0
+    var done: UInt64 = 0
+    var outcome: Result<View, FamfsError>?
+  }
+
+  private let volume: Volume
+  private let publisher: Publisher
+  private let log: DaemonLog
+  private let state = Mutex(State())
+  /// Nanoseconds between two views that nobody asked for; at least so many times what one takes; after a failure.
+  private static let (interval, patience): (UInt64, UInt64) = (1_000_000_000, 30_000_000_000)
+  private static let pauses: UInt64 = 10
+  /// Such views take at most one part in so many of the first device.
+  private static let share: UInt64 = 8
+
+  init(of volume: Volume, log: DaemonLog) {
+    self.volume = volume
+    self.log = log
+    publisher = Publisher(of: volume)
+  }
+
+  /// Begins to publish what the log has now.
+  /// - Parameter force: although files can be removed.
+  /// - Returns: a number by which to ask what became of it.
+  func begin(force: Bool) throws -> UInt64 {
+    if !force { try Publishing.checkKeeps(volume) }
+    let (number, isFirst) = state.withLock { state in
+      state.asked += 1
+      return (state.asked, state.asked == state.done + 1)
+    }
+    if isFirst {
+      do { _ = try Thread(named: "famfs-publish") { self.publishAll() } } catch {
+        let failure = FamfsError.other("no thread can be started to publish: \(error)")
+        state.withLock { ($0.done, $0.outcome) = ($0.asked, .failure(failure)) }
+        throw failure
+      }
+    }
+    return number
+  }
+
+  /// What became of a view; nil while it is being written.
+  func outcome(of number: UInt64) -> Result<View, FamfsError>? {
+    state.withLock { state in state.done >= number ? state.outcome : nil }
+  }
+
+  private func publishAll() {
+    while true {
+      let number = state.withLock { $0.asked }
+      let outcome = Result { () throws(FamfsError) in try publisher.publish() }
+      let isLast = state.withLock { state in
+        (state.done, state.outcome) = (number, outcome)
+        return state.asked == number
+      }
+      if isLast { return }
+    }
+  }
+
+  /// Publishes after each commit, at most once a second, for as long as the process lives and this host is the master.
+  func run() {
+    var trouble: String?
+    while true {
+      let start = Clock.monotonic()
+      do throws(FamfsError) {
+        if volume.role == .master, try publisher.publishedEntries() != volume.usage().entries {
+          try publisher.publish(mostOfAreas: volume.device.size / Publishing.share)
+        }
+        trouble = nil
+      } catch {
+        if trouble != "\(error)" { log.warning("what is new is not published for EROFS: \(error)") }
+        trouble = "\(error)"
+      }
+      let pause = max(Publishing.interval, (Clock.monotonic() - start) * Publishing.pauses)
+      Clock.sleep(nanoseconds: trouble == nil ? pause : Publishing.patience)
+    }
+  }
+
+  /// Checks that a file to be removed does not hold the view that hosts find now.
+  func checkRemovable(_ path: EntryPath) throws(FamfsError) {
+    if try publisher.isInUse(path) {
+      throw .other(
+        "\(path) holds what hosts that mount the volume by EROFS read; it can go after a later famfs publish")
+    }
+  }
+
+  /// The same for a mount that is to publish by itself.
+  static func checkMountKeeps(_ volume: Volume) throws(FamfsError) {
+    guard volume.isReclaiming else { return }
+    throw .other(
+      "\(volume.device.path): files of this volume can be removed, and nobody knows what hosts still read by EROFS; mount it "
+        + "without publish, and see famfs publish --force")
+  }
+
+  /// Checks that a volume keeps its files: hosts that read it by EROFS leave no sign of life.
+  static func checkKeeps(_ volume: Volume) throws(FamfsError) {
+    guard volume.isReclaiming else { return }
+    throw .other(
+      "\(volume.device.path): files of this volume can be removed, and nobody knows what hosts still read by EROFS; with "
+        + "--force it is published all the same, and those hosts must unmount before space is used again")
+  }
+}
+
+/// Publishing a volume that is not mounted.
+public enum UnmountedPublishing {
+  /// Writes a view of a volume that this process alone has open.
+  public static func publish(_ volume: Volume, force: Bool) throws(FamfsError) -> View {
+    if !force { try Publishing.checkKeeps(volume) }
+    return try Publisher(of: volume).publish()
+  }
+}
