@@ -31,6 +31,7 @@ test: build
 
 bench: build
 	$(SWIFT) build $(RELEASE) --product bench-replay
+	$(SWIFT) build $(RELEASE) --product bench-small
 	@scripts/bench bin "$(PROGRAMS)"
 
 lint:

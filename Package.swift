@@ -34,6 +34,7 @@ let package = Package(
     room("Commands", ["FamfsMount", "Fuse", "Famfs", "Queue", "Memory", "Platform", "CLinux"]),
     .executableTarget(name: "weft", dependencies: ["Commands"], swiftSettings: strict),
     bench("bench-replay", ["Famfs", "Memory", "Platform"], path: "Benchmarks/Replay"),
+    bench("bench-small", ["Platform"], path: "Benchmarks/Small"),
     bench("bench-sums", ["Platform", "CLinux", "CZlib"], path: "Benchmarks/Sums"),
     tests("PlatformTests", ["Platform"]),
     tests("MemoryTests", ["Memory", "Platform"]),
