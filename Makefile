@@ -48,6 +48,7 @@ test-machines: build
 
 bench: build
 	$(SWIFT) build $(RELEASE) --product bench-replay
+	$(SWIFT) build $(RELEASE) --product bench-small
 	@scripts/bench bin "$(PROGRAMS)"
 
 lint:

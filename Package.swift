@@ -35,6 +35,7 @@ let package = Package(
     room("Commands", ["FamfsMount", "Erofs", "Fuse", "Famfs", "Queue", "Memory", "Platform", "CLinux"]),
     .executableTarget(name: "weft", dependencies: ["Commands"], swiftSettings: strict),
     bench("bench-replay", ["Famfs", "Memory", "Platform"], path: "Benchmarks/Replay"),
+    bench("bench-small", ["Platform"], path: "Benchmarks/Small"),
     bench("bench-sums", ["Platform", "CLinux", "CZlib"], path: "Benchmarks/Sums"),
     tests("PlatformTests", ["Platform"]),
     tests("MemoryTests", ["Memory", "Platform"]),

@@ -73,9 +73,10 @@ extension Volume {
   private func read(slot: Int) throws(Errno) -> Heartbeat? {
     try checkUsable(slot)
     let offset = Heartbeat.offset(of: slot)
-    try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
     // Most are empty: one load tells.
+    try device.invalidate(at: offset, count: 8)
     if try device.load64(at: offset) != Heartbeat.magic { return nil }
+    try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
     var bytes = InlineArray<256, UInt8>(repeating: 0)
     var span = bytes.mutableSpan
     try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: offset, into: buffer) }

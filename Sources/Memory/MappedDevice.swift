@@ -138,11 +138,11 @@ public final class MappedDevice: MemoryDevice {
     }
   }
 
-  /// In plain files a hole, on dax stores past the caches, elsewhere stores.
+  /// In plain files a hole, on dax stores past the caches, elsewhere, and for parts of pages, stores.
   public func zero(at offset: UInt64, count: UInt64) throws(Errno) {
     let to = try target(offset, count)
     // In a plain file a hole is the quickest zero there is, and takes no memory.
-    if kind == .file, try !isCutShort(),
+    if kind == .file, count >= 4096, try !isCutShort(),
       weft_punch_hole(file.rawValue, Int64(offset), Int64(count)) == 0
     {
       return

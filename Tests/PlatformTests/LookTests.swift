@@ -14,7 +14,8 @@ struct LookTests {
   @Test("who does not want to wait any more goes on, and may come back for the answer")
   func late() throws {
     let pipe = try Spawn.pipe()
-    let (reading, writing) = (FileDescriptor(owning: pipe.reading), FileDescriptor(owning: pipe.writing))
+    let reading = FileDescriptor(owning: pipe.reading)
+    let writing = FileDescriptor(owning: pipe.writing)
     let number = reading.rawValue
     let look = try Look {
       var byte: UInt8 = 0

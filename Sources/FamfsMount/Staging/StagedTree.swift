@@ -16,21 +16,27 @@ struct StagedTree {
   private var lastID = StagedTree.firstID
 
   private(set) var nodes: [NodeID: StagedNode] = [:]
-  private var children: [Place: [[UInt8]: NodeID]] = [:]
+  private var children: [Place: Children] = [:]
   /// The log's numbers of what the kernel knows by another one.
   private var aliases: [NodeNumber: NodeID] = [:]
   /// What open directories were found to hold, by handle.
   private var listings: [FileHandle: Listing] = [:]
   private var lastHandle: UInt64 = 0
   /// When to commit what, by `Clock.monotonic`.
-  private(set) var due: [NodeID: UInt64] = [:]
+  private(set) var due = DueTimes()
 
   /// Contents of files that nobody can reach any more.
   private var dropped: [StagedContents] = []
 
   var isEmpty: Bool { nodes.isEmpty }
   /// Files and directories that the log does not have.
-  var stagedCount: Int { nodes.count { $1.link != nil } }
+  private(set) var stagedCount = 0
+
+  /// What is staged in a directory.
+  private struct Children {
+    var names: [[UInt8]: NodeID] = [:]
+    var directoryCount: UInt32 = 0
+  }
 
   static func isStaged(_ id: NodeID) -> Bool { id.rawValue > firstID }
 
@@ -52,16 +58,16 @@ struct StagedTree {
   /// The id by which the kernel knows a node of the log.
   func id(of number: NodeNumber) -> NodeID { aliases[number] ?? NodeID(number) }
 
-  func child(_ name: [UInt8], of place: Place) -> NodeID? { children[place]?[name] }
+  func child(_ name: [UInt8], of place: Place) -> NodeID? { children[place]?.names[name] }
 
   /// Staged children of a directory, oldest first.
-  func children(of place: Place) -> [NodeID] { (children[place] ?? [:]).values.sorted { $0.rawValue < $1.rawValue } }
+  func children(of place: Place) -> [NodeID] {
+    (children[place]?.names ?? [:]).values.sorted { $0.rawValue < $1.rawValue }
+  }
 
   func hasChildren(_ place: Place) -> Bool { children[place] != nil }
 
-  func subdirectories(of place: Place) -> UInt32 {
-    UInt32((children[place] ?? [:]).values.count { nodes[$0]?.isDirectory ?? false })
-  }
+  func subdirectories(of place: Place) -> UInt32 { children[place]?.directoryCount ?? 0 }
 
   /// A directory's path, byte for byte; empty for the root.
   func path(of place: Place, in volume: Volume) throws(Errno) -> [UInt8] {
@@ -75,7 +81,7 @@ struct StagedTree {
 
   /// How many bytes the longest path below a directory has behind its own.
   func depth(of place: Place) -> Int {
-    (children[place] ?? [:]).map { name, id in
+    (children[place]?.names ?? [:]).map { name, id in
       1 + name.count + (nodes[id]?.isDirectory == true ? depth(of: .staged(id)) : 0)
     }.max() ?? 0
   }
@@ -114,10 +120,8 @@ struct StagedTree {
   mutating func add(_ node: StagedNode, _ name: [UInt8], in place: Place) -> NodeID {
     lastID += 1
     let id = NodeID(rawValue: lastID)
-    var node = node
-    node.link = (place, name)
     nodes[id] = node
-    children[place, default: [:]][name] = id
+    link(id, name, in: place)
     touch(place, node.modified)
     return id
   }
@@ -125,8 +129,7 @@ struct StagedTree {
   /// Takes a name away; what had it lives on while it is open or known.
   mutating func unlink(_ id: NodeID, _ time: UInt64) {
     guard let link = nodes[id]?.link else { return }
-    remove(link)
-    nodes[id]?.link = nil
+    remove(link, of: id)
     nodes[id]?.changed = time
     due[id] = nil
     touch(link.parent, time)
@@ -135,17 +138,26 @@ struct StagedTree {
 
   mutating func move(_ id: NodeID, _ name: [UInt8], in place: Place, _ time: UInt64) {
     guard let link = nodes[id]?.link else { return }
-    remove(link)
-    nodes[id]?.link = (place, name)
+    remove(link, of: id)
+    self.link(id, name, in: place)
     nodes[id]?.changed = time
-    children[place, default: [:]][name] = id
     touch(link.parent, time)
     touch(place, time)
   }
 
-  private mutating func remove(_ link: (parent: Place, name: [UInt8])) {
-    children[link.parent]?[link.name] = nil
-    if children[link.parent]?.isEmpty == true { children[link.parent] = nil }
+  private mutating func link(_ id: NodeID, _ name: [UInt8], in place: Place) {
+    nodes[id]?.link = (place, name)
+    children[place, default: Children()].names[name] = id
+    if nodes[id]?.isDirectory == true { children[place]?.directoryCount += 1 }
+    stagedCount += 1
+  }
+
+  private mutating func remove(_ link: (parent: Place, name: [UInt8]), of id: NodeID) {
+    nodes[id]?.link = nil
+    children[link.parent]?.names[link.name] = nil
+    if nodes[id]?.isDirectory == true { children[link.parent]?.directoryCount -= 1 }
+    if children[link.parent]?.names.isEmpty == true { children[link.parent] = nil }
+    stagedCount -= 1
   }
 
   /// Notes that a staged directory has changed.
@@ -158,13 +170,12 @@ struct StagedTree {
   /// Notes that the log has it now.
   mutating func settle(_ id: NodeID, as number: NodeNumber) {
     guard let link = nodes[id]?.link else { return }
-    remove(link)
-    nodes[id]?.link = nil
+    remove(link, of: id)
     nodes[id]?.committed = number
     due[id] = nil
     aliases[number] = id
     if let orphans = children.removeValue(forKey: .staged(id)) {
-      for child in orphans.values { nodes[child]?.link?.parent = .number(number) }
+      for child in orphans.names.values { nodes[child]?.link?.parent = .number(number) }
       children[.number(number)] = orphans
     }
     forgetIfUnknown(id)
@@ -237,6 +248,9 @@ struct StagedTree {
     listings[handle] = listing
     return listing
   }
+
+  /// Takes out what is to be committed by now.
+  mutating func takeDue(by now: UInt64) -> [NodeID] { due.take(until: now) }
 
   mutating func takeDropped() -> [StagedContents] {
     defer { dropped = [] }

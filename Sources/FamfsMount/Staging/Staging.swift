@@ -209,11 +209,11 @@ final class Staging: Sendable {
   func run() {
     var failures: [NodeID: UInt64] = [:]
     while true {
-      Clock.sleep(nanoseconds: isIdle ? 100_000_000 : 20_000_000)
+      Clock.sleep(nanoseconds: pause())
       graveyard.clear()
       if isIdle { continue }
       let now = Clock.monotonic()
-      let due = withTree { tree in tree.due.filter { $0.value <= now }.map(\.key) }
+      let due = withTree { $0.takeDue(by: now) }
       for id in due.sorted(by: { $0.rawValue < $1.rawValue }) {
         do throws(FamfsError) { try commit(id, evenOpen: false) } catch {
           if failures.updateValue(now, forKey: id) == nil { log.error("a new file stays uncommitted: \(error)") }
@@ -221,5 +221,13 @@ final class Staging: Sendable {
         }
       }
     }
+  }
+
+  /// Nanoseconds until something may be due; what comes meanwhile is due after the delay.
+  private func pause() -> UInt64 {
+    let longest: UInt64 = delay < 100_000_000 ? 20_000_000 : 100_000_000
+    guard !isIdle, let next = withTree({ $0.due.next }) else { return longest }
+    let now = Clock.monotonic()
+    return min(longest, max(next, now) - now)
   }
 }

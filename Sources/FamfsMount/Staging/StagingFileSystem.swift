@@ -65,17 +65,20 @@ struct StagingFileSystem: FileSystem {
   }
 
   func getattr(_ node: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {
-    switch try target(node) {
-    case .logged(let id):
-      var found = try base.getattr(id, handle, caller)
-      if found.attributes.isDirectory && !staging.isIdle {
-        let number = try NodeNumber(id)
-        found.attributes.linkCount += staging.withTree { $0.subdirectories(of: .number(number)) }
+    if staging.isIdle { return try base.getattr(node, handle, caller) }
+    let (staged, logged, subdirectories) = try staging.withTree { (tree) throws(Errno) in
+      if !StagedTree.isStaged(node) {
+        let place = (try? NodeNumber(node)).map { Place.number($0) }
+        return (nil as Attributes?, node, place.map { tree.subdirectories(of: $0) } ?? 0)
       }
-      return found
-    case .staged(let found):
-      return CachedAttributes(staging.withTree { attributes(node, found, $0) }, lifetime: base.lifetime)
+      guard let found = tree[node] else { throw .stale }
+      guard let number = found.committed else { return (attributes(node, found, tree), node, 0) }
+      return (nil, NodeID(number), tree.subdirectories(of: .number(number)))
     }
+    if let staged { return CachedAttributes(staged, lifetime: base.lifetime) }
+    var found = try base.getattr(logged, handle, caller)
+    if found.attributes.isDirectory { found.attributes.linkCount += subdirectories }
+    return found
   }
 
   func setattr(
