@@ -83,10 +83,20 @@ extension Volume {
   }
 
   /// All signs of life, of mounts that are gone as well.
-  public func heartbeats() throws(Errno) -> [(slot: Int, beat: Heartbeat)] {
-    var found: [(Int, Heartbeat)] = []
-    for slot in 0..<Heartbeat.slots { if let beat = try read(slot: slot) { found.append((slot, beat)) } }
-    return found
+  public func heartbeats() throws(Errno) -> [(slot: Int, beat: Heartbeat)] { try signs().beats }
+
+  /// All signs of life, and those that cannot be made out: somebody was amid writing them, and stopped there or died.
+  public func signs() throws(Errno) -> (beats: [(slot: Int, beat: Heartbeat)], torn: [(slot: Int, mount: UInt64)]) {
+    var beats: [(slot: Int, beat: Heartbeat)] = []
+    var torn: [(slot: Int, mount: UInt64)] = []
+    for slot in 0..<Heartbeat.slots {
+      switch try look(at: slot) {
+      case .empty: break
+      case .beat(let beat): beats.append((slot, beat))
+      case .torn(let mount): torn.append((slot, mount))
+      }
+    }
+    return (beats, torn)
   }
 
   /// A slot that nobody uses: empty, or left alone for a day. Each mount looks from another one on, for two may look at
@@ -95,21 +105,40 @@ extension Volume {
     let now = Clock.realtime()
     for place in 0..<Heartbeat.slots {
       let slot = (Int(mount % UInt64(Heartbeat.slots)) + place) % Heartbeat.slots
-      guard let beat = try read(slot: slot) else { return slot }
-      if beat.time < now && now - beat.time > 86_400_000_000_000 { return slot }
+      switch try look(at: slot) {
+      case .empty: return slot
+      case .beat(let beat): if beat.time < now && now - beat.time > 86_400_000_000_000 { return slot }
+      case .torn: break  // somebody's
+      }
     }
     return nil
   }
 
+  private enum SlotContents {
+    case empty
+    case beat(Heartbeat)
+    /// With this for the mount's number, as far as can be told.
+    case torn(mount: UInt64)
+  }
+
   private func read(slot: Int) throws(Errno) -> Heartbeat? {
+    guard case .beat(let beat) = try look(at: slot) else { return nil }
+    return beat
+  }
+
+  /// A beat is four cache lines, and can be read while it is written: then it is whole a moment later.
+  private func look(at slot: Int) throws(Errno) -> SlotContents {
     let offset = Heartbeat.areaOffset + UInt64(slot * Heartbeat.size)
-    try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
-    // Most are empty: one load tells.
-    if try device.load64(at: offset) != Heartbeat.magic { return nil }
-    var bytes = InlineArray<256, UInt8>(repeating: 0)
-    var span = bytes.mutableSpan
-    try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: offset, into: buffer) }
-    return Heartbeat(parsing: bytes.span.bytes)
+    for _ in 0..<8 {
+      try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
+      // Most are empty: one load tells.
+      if try device.load64(at: offset) != Heartbeat.magic { return .empty }
+      var bytes = InlineArray<256, UInt8>(repeating: 0)
+      var span = bytes.mutableSpan
+      try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: offset, into: buffer) }
+      if let beat = Heartbeat(parsing: bytes.span.bytes) { return .beat(beat) }
+    }
+    return .torn(mount: try device.load64(at: offset + Heartbeat.mountOffset))
   }
 
   private func write(_ bytes: borrowing InlineArray<256, UInt8>, slot: Int) throws(Errno) {
