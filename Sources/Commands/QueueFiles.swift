@@ -81,11 +81,17 @@ final class FamfsFile: QueueMemory {
   private let devices: MountedDevices
   private let extents: [Extent]
   private let chunkSize: UInt64
+  /// While it is open its space stays its own, should it be removed.
+  private let file: FileDescriptor
 
   /// Asks the mount's daemon where the file lies, and maps the devices.
   init(_ path: VolumePath, writable: Bool) throws {
     let client = try ControlClient(to: path.mount)
+    file = try FileDescriptor(opening: path.absolute, .readOnly)
     guard case .mapped(let layout, let size) = try client.ask(.map(path.path)) else { throw ControlClient.nonsense }
+    guard try file.status().inode == FileStatus(path: path.absolute).inode else {
+      throw FamfsError.other("\(path.absolute) was removed and made anew at this moment; try again")
+    }
     devices = try client.devices(writable: writable)
     (extents, chunkSize, self.size) = (layout.extents.array, layout.chunkSize, size)
     // What the daemon says was checked when it played the log; this is against another daemon than ours.

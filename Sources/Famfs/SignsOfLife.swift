@@ -16,7 +16,7 @@ extension Volume {
     var span = bytes.mutableSpan
     var raw = span.mutableBytes
     beat.encode(into: &raw)
-    if let place = slot, try write(bytes, slot: place, if: { $0.map { $0.mount == beat.mount } ?? true }) { return }
+    if let place = slot, try write(bytes, slot: place, if: { $0.isEmpty || $0.mount == beat.mount }) { return }
     slot = nil
     // Each mount looks from another slot on, for two may look at the same time.
     let start = Int(beat.mount % UInt64(Heartbeat.slots))
@@ -29,29 +29,62 @@ extension Volume {
     }
   }
 
+  /// What a slot holds.
+  private enum Slot {
+    case empty
+    case beat(Heartbeat)
+    /// A beat that cannot be made out, with this for the mount's number: somebody was amid writing it, and stopped or died.
+    case torn(mount: UInt64)
+
+    var isEmpty: Bool { if case .empty = self { true } else { false } }
+    var mount: UInt64? {
+      switch self {
+      case .empty: nil
+      case .beat(let beat): beat.mount
+      case .torn(let mount): mount
+      }
+    }
+  }
+
   /// Whether nobody uses a slot: it is empty, or left alone for a day.
-  private func isFree(_ found: Heartbeat?, at now: UInt64) -> Bool {
-    found.map { $0.time < now && now - $0.time > 86_400_000_000_000 } ?? true
+  private func isFree(_ found: Slot, at now: UInt64) -> Bool {
+    switch found {
+    case .empty: true
+    case .beat(let beat): beat.time < now && now - beat.time > 86_400_000_000_000
+    case .torn: false
+    }
   }
 
   /// Takes a sign of life away, if it is still there: at the unmount.
   public func withdraw(_ beat: Heartbeat, from slot: Int) throws(Errno) {
-    if try read(slot: slot)?.mount != beat.mount { return }
+    if try look(at: slot).mount != beat.mount { return }
     try write(InlineArray<256, UInt8>(repeating: 0), slot: slot)
   }
 
   /// All signs of life, of mounts that are gone as well.
   /// - Parameter skipping: whether to leave out those that cannot be read; else EIO is thrown.
   public func heartbeats(skipping: Bool = false) throws(Errno) -> [(slot: Int, beat: Heartbeat)] {
-    var found: [(Int, Heartbeat)] = []
+    try signs(skipping: skipping).beats
+  }
+
+  /// All signs of life, and those that cannot be made out: somebody was amid writing them, and stopped there or died.
+  public func signs(
+    skipping: Bool = false
+  ) throws(Errno) -> (beats: [(slot: Int, beat: Heartbeat)], torn: [(slot: Int, mount: UInt64)]) {
+    var beats: [(slot: Int, beat: Heartbeat)] = []
+    var torn: [(slot: Int, mount: UInt64)] = []
     for slot in 0..<Heartbeat.slots {
       do throws(Errno) {
-        if let beat = try read(slot: slot) { found.append((slot, beat)) }
+        switch try look(at: slot) {
+        case .empty: break
+        case .beat(let beat): beats.append((slot, beat))
+        case .torn(let mount): torn.append((slot, mount))
+        }
       } catch .inputOutput where skipping {
         continue
       }
     }
-    return found
+    return (beats, torn)
   }
 
   /// Whether signs of life, or marks where those count, have been met that cannot be read or written.
@@ -70,26 +103,30 @@ extension Volume {
     if isReclaiming && isBad(Heartbeat.mark(of: slot), count: Int(Heartbeat.markSize)) { throw .inputOutput }
   }
 
-  private func read(slot: Int) throws(Errno) -> Heartbeat? {
+  /// A beat is four cache lines, and can be read while it is written: then it is whole a moment later.
+  private func look(at slot: Int) throws(Errno) -> Slot {
     try checkUsable(slot)
     let offset = Heartbeat.offset(of: slot)
-    // Most are empty: one load tells.
-    try device.invalidate(at: offset, count: 8)
-    if try device.load64(at: offset) != Heartbeat.magic { return nil }
-    try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
-    var bytes = InlineArray<256, UInt8>(repeating: 0)
-    var span = bytes.mutableSpan
-    try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: offset, into: buffer) }
-    return Heartbeat(parsing: bytes.span.bytes)
+    for _ in 0..<8 {
+      // Most are empty: one load tells.
+      try device.invalidate(at: offset, count: 8)
+      if try device.load64(at: offset) != Heartbeat.magic { return .empty }
+      try device.invalidate(at: offset, count: UInt64(Heartbeat.size))
+      var bytes = InlineArray<256, UInt8>(repeating: 0)
+      var span = bytes.mutableSpan
+      try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: offset, into: buffer) }
+      if let beat = Heartbeat(parsing: bytes.span.bytes) { return .beat(beat) }
+    }
+    return .torn(mount: try device.load64(at: offset + Heartbeat.mountOffset))
   }
 
   /// Writes to a slot if what is there allows it.
   /// - Returns: false when it does not, or the slot's memory fails.
   private func write(
-    _ bytes: borrowing InlineArray<256, UInt8>, slot: Int, if mayWrite: (Heartbeat?) -> Bool
+    _ bytes: borrowing InlineArray<256, UInt8>, slot: Int, if mayWrite: (Slot) -> Bool
   ) throws(Errno) -> Bool {
     do throws(Errno) {
-      guard mayWrite(try read(slot: slot)) else { return false }
+      guard mayWrite(try look(at: slot)) else { return false }
       if isReclaiming { _ = try device.load64(at: Heartbeat.mark(of: slot)) }
       try write(bytes, slot: slot)
       return true

@@ -29,6 +29,8 @@ final class Pulse: Sendable {
     var peers: [Peer] = []
     /// When each mount was first seen and when it last changed, and its count then: `Clock.monotonic`.
     var seen: [UInt64: Sighting] = [:]
+    /// Since when signs could not be made out: by slot.
+    var torn: [Int: UInt64] = [:]
     /// When this mount claimed the mastership that it does not have yet.
     var claim: UInt64?
     var holdsLock: Bool
@@ -175,13 +177,22 @@ final class Pulse: Sendable {
     let now = Clock.monotonic()
     var passed = volume.released
     var silent: [(slot: Int, mount: UInt64)] = []
-    for (slot, beat) in try volume.heartbeats() where beat.mount != state.beat.mount {
+    let (beats, torn) = try volume.signs()
+    for (slot, beat) in beats where beat.mount != state.beat.mount {
       let heard = state.seen[beat.mount].map { $0.changed ?? $0.first } ?? now
       if now - min(heard, now) < Pulse.patience {
         passed = min(passed, beat.released)
       } else {
         silent.append((slot, beat.mount))
       }
+    }
+    // Who is amid leaving a sign lives, until it has taken too long.
+    let before = state.torn
+    state.torn = [:]
+    for (slot, mount) in torn {
+      let since = before[slot] ?? now
+      state.torn[slot] = since
+      if now - since < Pulse.patience { passed = 0 } else { silent.append((slot, mount)) }
     }
     for (slot, mount) in silent { try volume.giveUp(mount: mount, in: slot) }
     volume.settle(before: passed)

@@ -200,6 +200,25 @@ import Testing
     #expect(try volume.heartbeats().count == 1)
   }
 
+  @Test("a sign that is being written is no empty slot, and is nobody's to take")
+  func tornSign() throws {
+    let device = try newDevice()
+    let volume = try Volume(on: device, host: Host.master)
+    var beat = Heartbeat(host: Host.client, mount: 77, isMaster: false, since: 0, hostName: "h")
+    var slot: Int?
+    try volume.leave(&beat, at: &slot)
+    let place = try #require(slot)
+    try device.store64(at: Heartbeat.areaOffset + UInt64(place * Heartbeat.size) + 56, 99)  // its count
+    let signs = try volume.signs()
+    #expect(signs.beats.isEmpty && signs.torn.map(\.slot) == [place] && signs.torn.map(\.mount) == [77])
+    var other = Heartbeat(host: Host.client, mount: 77 + 1024, isMaster: false, since: 0, hostName: "o")
+    var otherSlot: Int?
+    try volume.leave(&other, at: &otherSlot)
+    #expect(otherSlot == place + 1)
+    try volume.leave(&beat, at: &slot)
+    #expect(try slot == place && volume.signs().beats.count == 2 && volume.signs().torn.isEmpty)
+  }
+
   // MARK: Refusals and repairs
 
   @Test("what cannot be removed is refused with a sentence, and nothing changes")

@@ -92,6 +92,45 @@ struct RemoveTests {
     }
   }
 
+  @Test("a host whose sign cannot be made out, for it died amid writing it, is given up before space comes back")
+  func tornSign() throws {
+    try withVolume(["--reclaim"], client: true) { volume in
+      let free = try volume.freeBytes()
+      try volume.add("f", count: 30 << 20)
+      let device = try FileDescriptor(opening: volume.device, .readWrite)
+      // The last slot, which the mounts' random numbers leave alone but once in a thousand times.
+      let (sign, mark) = (4096 + 1023 * 256, 266_240 + 1023 * 64)
+      var bytes = [UInt8](repeating: 7, count: 256)
+      bytes.replaceSubrange(0..<8, with: withUnsafeBytes(of: UInt64(0x7461_6562_7466_6577).littleEndian, Array.init))
+      try device.put(bytes, at: sign)
+      try succeed(volume.famfs("rm", volume.master + "/f"))
+      try #require(seconds(until: { (try? volume.freeBytes()) == free }, atMost: 60) != nil)
+      #expect(try device.bytes(at: mark, count: 8) == [UInt8](repeating: 7, count: 8))
+    }
+  }
+
+  @Test("a queue that is removed under its consumer keeps its space until the consumer ends")
+  func queue() throws {
+    try withVolume(["--reclaim"], client: true) { volume in
+      let free = try volume.freeBytes()
+      let queue = "/q"
+      try succeed(run(["pcq", "--create", "--bsize", "1k", "--nbuckets", "64", volume.master + queue]))
+      let left = try volume.freeBytes()
+      try #require(seconds(until: { access(volume.client + queue + ".consumer", F_OK) == 0 }) != nil)
+      let consumer = try Child(["pcq", "--consumer", volume.client + queue])
+      let isMapped: () -> Bool = {
+        (try? String(contentsOfFile: "/proc/\(consumer.pid)/maps", encoding: .utf8))?.contains(volume.device) == true
+      }
+      try #require(seconds(until: isMapped) != nil)
+      try succeed(volume.famfs("rm", volume.master + queue, volume.master + queue + ".consumer"))
+      Thread.sleep(forTimeInterval: 2)
+      #expect(try volume.freeBytes() == left)
+      consumer.send(SIGINT)
+      try succeed(consumer.wait())
+      #expect(seconds(until: { (try? volume.freeBytes()) == free }, atMost: 60) != nil)
+    }
+  }
+
   @Test("directories go with all that is in them, committed or not, and files that are open while staged stay readable")
   func directories() throws {
     try withVolume(["--reclaim", "--alloc-unit", "4k"], client: true, mounting: ["--commit", "600"]) { volume in
