@@ -646,6 +646,14 @@ private final class ModelRun {
   func compareAll() throws {
     try compare(root)
     for node in known { try compare(node) }
+    rig.staging.withTree { tree in
+      let links = tree.nodes.compactMapValues { $0.link }
+      #expect(tree.stagedCount == links.count)
+      for place in Set(links.values.map(\.parent)) {
+        let count = links.count { id, link in link.parent == place && tree[id]?.isDirectory == true }
+        #expect(tree.subdirectories(of: place) == count)
+      }
+    }
   }
 
   /// Removes all that can be, and forgets everything.

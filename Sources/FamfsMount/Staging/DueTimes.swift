@@ -4,8 +4,14 @@ import Fuse
 struct DueTimes {
   private typealias Place = (time: UInt64, id: NodeID)
 
-  /// Each node in `heap` once; of those that are due no more, `never`.
-  private var times: [NodeID: UInt64] = [:]
+  private struct Entry {
+    /// `never` when it is due no more.
+    var due: UInt64
+    /// Where in `heap` it stands; what stands there elsewhere is passed over.
+    var place: UInt64
+  }
+
+  private var entries: [NodeID: Entry] = [:]
   /// A binary heap. A node that was put off stands where it was, until its turn comes.
   private var heap: [Place] = []
   private var idleCount = 0
@@ -13,12 +19,16 @@ struct DueTimes {
 
   /// When a node is due; nil when it is not.
   subscript(id: NodeID) -> UInt64? {
-    get { times[id].flatMap { $0 == DueTimes.never ? nil : $0 } }
+    get { entries[id].flatMap { $0.due == DueTimes.never ? nil : $0.due } }
     set {
       guard let time = newValue else { return forget(id) }
-      let before = times.updateValue(time, forKey: id)
-      if before == DueTimes.never { idleCount -= 1 }
-      if before == nil { push((time, id)) }
+      if let entry = entries[id], entry.place <= time {
+        if entry.due == DueTimes.never { idleCount -= 1 }
+        entries[id]?.due = time
+      } else {
+        if entries[id]?.due == DueTimes.never { idleCount -= 1 }
+        put(id, at: time)
+      }
     }
   }
 
@@ -30,28 +40,33 @@ struct DueTimes {
     var due: [NodeID] = []
     while let first = heap.first, first.time <= now {
       pop()
-      guard let time = times[first.id] else { continue }
-      if time > now && time != DueTimes.never {
-        push((time, first.id))
+      guard let entry = entries[first.id], entry.place == first.time else { continue }
+      if entry.due > now && entry.due != DueTimes.never {
+        put(first.id, at: entry.due)
         continue
       }
-      times[first.id] = nil
-      if time == DueTimes.never { idleCount -= 1 } else { due.append(first.id) }
+      entries[first.id] = nil
+      if entry.due == DueTimes.never { idleCount -= 1 } else { due.append(first.id) }
     }
     return due
   }
 
+  private mutating func put(_ id: NodeID, at time: UInt64) {
+    entries[id] = Entry(due: time, place: time)
+    push((time, id))
+  }
+
   private mutating func forget(_ id: NodeID) {
-    guard let time = times[id], time != DueTimes.never else { return }
-    times[id] = DueTimes.never
+    guard let entry = entries[id], entry.due != DueTimes.never else { return }
+    entries[id]?.due = DueTimes.never
     idleCount += 1
     if idleCount > 1000 && idleCount > heap.count / 2 { sweep() }
   }
 
   /// Drops what is not due.
   private mutating func sweep() {
-    times = times.filter { $0.value != DueTimes.never }
-    heap = times.map { ($0.value, $0.key) }.sorted { $0.time < $1.time }
+    entries = entries.filter { $0.value.due != DueTimes.never }.mapValues { Entry(due: $0.due, place: $0.due) }
+    heap = entries.map { ($0.value.due, $0.key) }.sorted { $0.time < $1.time }
     idleCount = 0
   }
 
