@@ -9,7 +9,7 @@ struct SilentDaemonTests {
   /// process is killed: another one sees to it. Nothing may be open on the mount.
   private func withStopped(_ volume: TestVolume, _ body: () throws -> Void) throws {
     let daemon = try volume.daemon()
-    let guardian = try Child(["sh", "-c", "sleep 120; kill -CONT \(daemon)"])
+    let guardian = try Child(["sh", "-c", "sleep 300; kill -CONT \(daemon)"])
     defer {
       kill(daemon, SIGCONT)
       guardian.send(SIGKILL)
@@ -26,11 +26,15 @@ struct SilentDaemonTests {
   func status() throws {
     try withTwo { silent, other in
       try withStopped(silent) {
-        let text = try silent.famfs("status")
-        #expect(text.status == 0)
         let line = "\(silent.device) on \(silent.master)\n  unreachable: its daemon does not answer; "
-        #expect(text.stdout.contains(line), "\(text)")
-        #expect(text.stdout.contains("\(other.device) on \(other.master)\n  role:        master\n"), "\(text)")
+        var text = Outcome(status: -1, stdout: "", stderr: "")
+        // A daemon that gets no processor for long looks the same.
+        let isShown = try seconds(until: {
+          text = try silent.famfs("status")
+          #expect(text.status == 0 && text.stdout.contains(line), "\(text)")
+          return text.stdout.contains("\(other.device) on \(other.master)\n  role:        master\n")
+        })
+        #expect(isShown != nil, "\(text)")
         // By a name in it, which nobody can look up.
         let inside = try silent.famfs("status", "--json", silent.master + "/some/file")
         #expect(inside.status == 0)
@@ -49,9 +53,10 @@ struct SilentDaemonTests {
         let text = try silent.famfs("top", "-d", "0.1", "-n", "5", silent.master, other.master)
         #expect(text.status == 0 && sees(text.stdout, ": its daemon does not answer; "), "\(text)")
         #expect(!sees(text.stdout, ": master"), "\(text)")
-        #expect(text.stdout.components(separatedBy: "\(other.device) on \(other.master): master").count == 6, "\(text)")
+        #expect(text.stdout.contains("\(other.device) on \(other.master): master"), "\(text)")
       }
-      #expect(sees(try silent.famfs("top", "-n", "1", silent.master).stdout, ": master"))
+      let serves = try seconds(until: { sees(try silent.famfs("top", "-n", "1", silent.master).stdout, ": master") })
+      #expect(serves != nil)
     }
   }
 

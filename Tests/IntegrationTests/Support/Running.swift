@@ -64,7 +64,7 @@ final class Child {
   func send(_ signal: Int32) { kill(pid, signal) }
 
   /// Waits until it has ended and nobody holds its output any more; kills it when that takes too long.
-  func wait(seconds: Double = 30) throws -> Outcome {
+  func wait(seconds: Double = 120) throws -> Outcome {
     let deadline = Platform.Clock.monotonic() + UInt64(seconds * 1e9)
     var texts: [[UInt8]] = [[], []]
     var files = streams.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
