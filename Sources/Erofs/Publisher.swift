@@ -70,7 +70,11 @@ public final class Publisher: Sendable {
   }
 
   /// Whether a path is that of the file with the view that hosts find now.
-  public func isInUse(_ path: EntryPath) throws(FamfsError) -> Bool { try current()?.area.name == "\(path)" }
+  public func isInUse(_ path: EntryPath) throws(FamfsError) -> Bool {
+    // Most are files of another name, and areas are looked for among all in the root.
+    guard path.withBytes({ ViewArea.number(in: $0) }) != nil else { return false }
+    return try current()?.area.name == "\(path)"
+  }
 
   // MARK: Areas
 

@@ -68,11 +68,16 @@ final class Publishing: Sendable {
   /// Publishes after each commit, at most once a second, for as long as the process lives and this host is the master.
   func run() {
     var trouble: String?
+    // That the view takes account of, as far as was looked at.
+    var known: UInt64?
     while true {
       let start = Clock.monotonic()
+      let entries = volume.usage().entries
       do throws(FamfsError) {
-        if volume.role == .master, try publisher.publishedEntries() != volume.usage().entries {
-          try publisher.publish(mostOfAreas: volume.device.size / Publishing.share)
+        if volume.role == .master && entries != known {
+          let isThere = try publisher.publishedEntries() == entries
+          known =
+            isThere ? entries : try publisher.publish(mostOfAreas: volume.device.size / Publishing.share).entries
         }
         trouble = nil
       } catch {
