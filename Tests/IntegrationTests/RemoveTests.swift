@@ -131,6 +131,34 @@ struct RemoveTests {
     }
   }
 
+  @Test("a daemon that is killed amid removals ends, also when programs wait for it in the same directory")
+  func killedAmidRemovals() throws {
+    try withVolume(["--reclaim", "--alloc-unit", "4k"], mounting: ["--commit", "0"]) { volume in
+      // Whoever makes something holds the directory's lock until the daemon has answered.
+      let load = """
+        while :; do for n in 1 2 3 4 5 6 7 8 9; do echo $n > $0/$1.$n || exit; done; famfs rm $0/$1.?; done
+        """
+      for round in 0..<12 {
+        let directory = volume.master + "/dir\(round)"
+        try succeed(run(["mkdir", directory]))
+        try succeed(volume.famfs("commit", directory))
+        let programs = try (0..<3).map { number in
+          try Child(["bash", "-c", load, directory, "\(number)"], environment: Host.master.environment)
+        }
+        try #require(seconds(until: { (try? volume.entries()) ?? 0 > 40 * (round + 1) }) != nil)
+        let daemon = try volume.daemon()
+        kill(daemon, SIGKILL)
+        let hasEnded = seconds(until: { !Machine.isRunning(daemon) }) != nil
+        // Else nothing ends here.
+        if !hasEnded { try run(["umount", "-f", volume.master]) }
+        try #require(hasEnded)
+        for program in programs { _ = try program.wait() }
+        try volume.mount(.master, ["--commit", "0"])
+      }
+      try succeed(volume.famfs("fsck", volume.master))
+    }
+  }
+
   @Test("directories go with all that is in them, committed or not, and files that are open while staged stay readable")
   func directories() throws {
     try withVolume(["--reclaim", "--alloc-unit", "4k"], client: true, mounting: ["--commit", "600"]) { volume in

@@ -137,7 +137,7 @@ struct PictureSVG {
     case .log: "log"
     case .logRoom: "log, free"
     case .files: "files"
-    case .staged: "staged or being copied"
+    case .staged: "staged, being copied, or removed and still read"
     case .free: "free"
     }
   }
