@@ -137,7 +137,7 @@ struct PictureSVG {
     case .log: "log"
     case .logRoom: "log, free"
     case .files: "files"
-    case .staged: "staged, being copied, or removed and still read"
+    case .staged: "staged, copied, or not yet free"
     case .free: "free"
     }
   }
