@@ -139,10 +139,11 @@ struct RemoveTests {
 
   @Test("a daemon that is killed amid removals ends, also when programs wait for it in the same directory")
   func killedAmidRemovals() throws {
-    try withVolume(["--reclaim", "--alloc-unit", "4k"], mounting: ["--commit", "0"]) { volume in
+    try withVolume(size: "256m", ["--reclaim", "--alloc-unit", "4k", "--loglen", "64m"], mounting: ["--commit", "0"]) {
+      volume in
       // Whoever makes something holds the directory's lock until the daemon has answered.
       let load = """
-        while :; do for n in 1 2 3 4 5 6 7 8 9; do echo $n > $0/$1.$n || exit; done; famfs rm $0/$1.?; done
+        for i in {1..100}; do for n in 1 2 3 4 5 6 7 8 9; do echo $n > $0/$1.$n || exit; done; famfs rm $0/$1.?; done
         """
       for round in 0..<12 {
         let directory = volume.master + "/dir\(round)"
