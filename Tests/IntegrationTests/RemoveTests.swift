@@ -143,14 +143,15 @@ struct RemoveTests {
       volume in
       // Whoever makes something holds the directory's lock until the daemon has answered.
       let load = """
-        for i in {1..100}; do for n in 1 2 3 4 5 6 7 8 9; do echo $n > $0/$1.$n || exit; done; famfs rm $0/$1.?; done
+        PATH=$2:$PATH; for i in {1..100}; do for n in 1 2 3 4 5 6 7 8 9; do echo $n > $0/$1.$n || exit; done; famfs rm $0/$1.?; done
         """
       for round in 0..<12 {
         let directory = volume.master + "/dir\(round)"
         try succeed(run(["mkdir", directory]))
         try succeed(volume.famfs("commit", directory))
         let programs = try (0..<3).map { number in
-          try Child(["bash", "-c", load, directory, "\(number)"], environment: Host.master.environment)
+          try Child(
+            ["bash", "-c", load, directory, "\(number)", Machine.programs], environment: Host.master.environment)
         }
         let before = try entries(of: volume)
         try #require(seconds(until: { (try? entries(of: volume)) ?? 0 > before + 40 }) != nil)
