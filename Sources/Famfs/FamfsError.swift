@@ -24,7 +24,11 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
   /// A file of size 0.
   case emptyFile(String)
   /// No room for this path's bytes.
-  case noSpace(String, needed: UInt64, free: UInt64), fragmented(String, needed: UInt64, free: UInt64)
+  case noSpace(String, needed: UInt64, free: UInt64)
+  /// The same, while so many bytes of removed files are not free yet.
+  case noSpaceYet(String, needed: UInt64, free: UInt64, held: UInt64)
+  /// No room in so few pieces.
+  case fragmented(String, needed: UInt64, free: UInt64)
   /// Too few buckets have a run long enough for a strip of this path's bytes.
   case noStrips(String, needed: UInt64, Striping)
   /// The log has no free slot: of so many.
@@ -59,6 +63,9 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
     case .emptyFile(let path): "\(path) would be empty, and famfs has no empty files; give it a size"
     case .noSpace(let path, let needed, let free):
       "\(path): no space: \(needed) bytes are needed and \(free) are free; use a larger device"
+    case .noSpaceYet(let path, let needed, let free, let held):
+      "\(path): no space: \(needed) bytes are needed and \(free) are free; \(held) more were removed and come back when no "
+        + "host reads them any more, a second or two after the last close: try again"
     case .fragmented(let path, let needed, let free):
       "\(path): \(free) bytes are free, but \(needed) cannot be had in 16 pieces; make smaller files"
     case .noStrips(let path, let needed, let striping):
@@ -91,7 +98,7 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
     case .parentIsFile: .notDirectory
     case .reserved: .notPermitted
     case .badPath(_, .tooLong): .nameTooLong
-    case .noSpace, .fragmented, .noStrips, .logFull, .memory(_, .noSpace): .noSpace
+    case .noSpace, .noSpaceYet, .fragmented, .noStrips, .logFull, .memory(_, .noSpace): .noSpace
     case .notMaster: .readOnlyFileSystem
     case .superblock, .logHeader, .tooSmall, .badPath, .emptyFile, .other: .invalidArgument
     case .badEntries, .disabled, .noReservation, .memory: .inputOutput

@@ -42,7 +42,9 @@ extension Volume {
         } catch {
           let free = tree.space.freeCount(of: present) * tree.space.unit
           // Strips of one length can need more than the size.
-          if error == .full, striping == nil || size > free { throw .noSpace("\(path)", needed: size, free: free) }
+          if error == .full, striping == nil || size > free {
+            throw tree.noSpace(for: "\(path)", needed: size, free: free)
+          }
           if let striping { throw .noStrips("\(path)", needed: size, striping) }
           throw .fragmented("\(path)", needed: size, free: free)
         }

@@ -32,7 +32,7 @@ extension Volume {
       if let last, let extent = tree.space.extend(last, by: bytes) { return [extent] }
       do throws(AllocationError) { return try tree.space.allocate(bytes: bytes, on: present).array } catch {
         let free = tree.space.freeCount(of: present) * tree.space.unit
-        if error == .full { throw .noSpace(name, needed: bytes, free: free) }
+        if error == .full { throw tree.noSpace(for: name, needed: bytes, free: free) }
         throw .fragmented(name, needed: bytes, free: free)
       }
     }

@@ -102,7 +102,9 @@ public enum Daemon {
     let coherence = options.coherence ?? Coherence(of: volume)
     // Who asks for it means it, also where it costs shared mappings.
     let usual = options.coherence == .noncoherent ? .never : coherence.usualCache
-    let settings = LiveSettings(cache: options.cache ?? usual, lifetime: options.lifetime, coherence: coherence)
+    let settings = LiveSettings(
+      cache: options.cache ?? usual, lifetime: options.lifetime, coherence: coherence,
+      namesGo: volume.isReclaiming)
     let fileSystem = FamfsFileSystem(volume: volume, folder: folder.path, settings: settings, pulse: pulse)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
@@ -134,7 +136,8 @@ public enum Daemon {
           try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
         }, status: status)
       let follower = Follower(
-        volume: volume, staging: staging, notifier: notifier, log: log, beginsAtOnce: options.playsLog,
+        volume: volume, staging: staging, settings: settings, notifier: notifier, log: log,
+        beginsAtOnce: options.playsLog,
         looksByItself: !options.isStrict)
       if let staging { _ = try Thread(named: "famfs-staging") { staging.run() } }
       if let pulse {

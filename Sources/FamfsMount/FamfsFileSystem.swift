@@ -31,6 +31,7 @@ struct FamfsFileSystem: FileSystem {
   }
 
   var lifetime: UInt64 { settings.lifetime }
+  var nameLifetime: UInt64 { settings.nameLifetime }
 
   /// Names can be made by famfs cp, mkdir and creat only, and metadata is the master's.
   func refusal(of opcode: Opcode) -> Errno { opcode.changesNames ? refusal : .noSystemCall }
@@ -73,7 +74,7 @@ struct FamfsFileSystem: FileSystem {
   }
 
   func entry(_ number: NodeNumber, _ node: Node) -> Entry {
-    Entry(NodeID(number), attributes(number, node), nameLifetime: lifetime, attributeLifetime: lifetime)
+    Entry(NodeID(number), attributes(number, node), nameLifetime: nameLifetime, attributeLifetime: lifetime)
   }
 
   private func attributes(_ number: NodeNumber, _ node: Node) -> Attributes {
@@ -184,7 +185,8 @@ struct FamfsFileSystem: FileSystem {
     }
     if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
     guard pulse != nil else { return Opened(.none, flags(intent)) }
-    try volume.opened(number)
+    // A name that the kernel kept a moment too long: ESTALE has it look again.
+    do throws(Errno) { try volume.opened(number) } catch { throw error == .noEntry ? .stale : error }
     return Opened(FamfsFileSystem.counted, flags(intent))
   }
 

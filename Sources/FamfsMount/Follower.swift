@@ -7,6 +7,7 @@ import Platform
 struct Follower: Sendable {
   let volume: Volume
   let staging: Staging?
+  let settings: LiveSettings
   let notifier: Notifier<DevFuse>
   let log: DaemonLog
   /// Whether to begin at once; else when a command has made the volume look at its log (`famfs mount --dummy`).
@@ -24,15 +25,18 @@ struct Follower: Sendable {
     var last = Clock.monotonic()
     var memory = MemoryWatch(volume, log)
     while !beginsAtOnce && volume.usage().entries == 0 { Clock.sleep(nanoseconds: Follower.interval) }
+    if (try? notifier.expireNames()) != nil { settings.namesAreTold() }
     while true {
       let news = looksByItself ? volume.follow() : volume.takeNews()
       for directory in news.directories {
         // Only attributes: what a directory lists is not cached, and neither is that a name does not exist.
         try? notifier.invalidate(id(of: directory), from: -1)
       }
-      for gone in news.removals {
-        try? notifier.invalidate(gone.name.span.bytes, in: id(of: gone.parent))
-        try? notifier.invalidate(id(of: gone.number))
+      if !news.removals.isEmpty {
+        // Nothing here may wait for a lock of the kernel's: a daemon that is killed meanwhile would never end. The pages of
+        // what is gone hold its own bytes; the kernel drops them by itself.
+        try? notifier.expireNames()
+        for gone in news.removals { try? notifier.invalidate(id(of: gone.number), from: -1) }
       }
       if news.problems > 0 { log.warning("\(news.problems) new log entries are bad; famfs fsck names them") }
       if news.trouble != trouble, let sentence = news.trouble {

@@ -7,8 +7,15 @@ final class LiveSettings: Sendable {
   let coherence: Coherence
   private let policy: Atomic<Int>
   private let nanoseconds: Atomic<UInt64>
+  private let nameLimit: Atomic<UInt64>
+  /// How long names may be kept that can be removed, where the kernel cannot be told: see DESIGN.md, "Names that go".
+  private static let shortLife: UInt64 = 100_000_000
 
-  init(cache: CachePolicy = .auto, lifetime: UInt64 = .max, coherence: Coherence = .coherent) {
+  /// - Parameter namesGo: whether names can be removed, on any host.
+  init(
+    cache: CachePolicy = .auto, lifetime: UInt64 = .max, coherence: Coherence = .coherent, namesGo: Bool = false
+  ) {
+    nameLimit = Atomic(namesGo ? LiveSettings.shortLife : .max)
     self.coherence = coherence
     policy = Atomic(LiveSettings.place(of: cache))
     nanoseconds = Atomic(lifetime)
@@ -25,6 +32,12 @@ final class LiveSettings: Sendable {
     get { nanoseconds.load(ordering: .relaxed) }
     set { nanoseconds.store(newValue, ordering: .relaxed) }
   }
+
+  /// How long the kernel may keep a name, in nanoseconds.
+  var nameLifetime: UInt64 { min(lifetime, nameLimit.load(ordering: .relaxed)) }
+
+  /// From now on the kernel is told when names are gone.
+  func namesAreTold() { nameLimit.store(.max, ordering: .relaxed) }
 
   private static func place(of cache: CachePolicy) -> Int { CachePolicy.allCases.firstIndex(of: cache) ?? 0 }
 }

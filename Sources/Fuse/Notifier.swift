@@ -7,6 +7,10 @@ import Platform
 /// the lock of the file or directory concerned before it returns, a request that is being answered may hold that very
 /// lock until its reply is there, and the two would wait for each other. For the same reason hold no lock meanwhile that
 /// a `FileSystem` method takes.
+///
+/// What waits for a lock cannot be killed. A process that is killed while it drops a name, in a directory in which another
+/// one waits for its answer, never ends, nor does the other, until `umount -f`: a daemon that may be killed at any moment
+/// uses `expireNames`, or short lifetimes.
 public struct Notifier<Door: Transport>: Sendable {
   private let transport: Door
 
@@ -47,6 +51,11 @@ public struct Notifier<Door: Transport>: Sendable {
       }
     }
   }
+
+  /// Has the kernel ask again for every name when it is next used; FUSE_NOTIFY_INC_EPOCH. Unlike the others this waits for
+  /// no lock, so a process that is killed meanwhile leaves nobody waiting for it.
+  /// - Throws: EINVAL before Linux 6.16.
+  public func expireNames() throws(Errno) { try send(code: 8, bodyByteCount: 0) { _ in } }
 
   private func send(
     code: Int32, bodyByteCount: Int, _ encode: (inout MutableRawSpan) -> Void

@@ -20,6 +20,13 @@ import Testing
     #expect(transport.replies.map(\.bytes) == [expected.bytes])
   }
 
+  @Test("all names expire")
+  func allNames() throws {
+    let transport = MemoryTransport([])
+    try Notifier(transport).expireNames()
+    #expect(transport.replies.map(\.bytes) == [Message().u32(16).u32(8).u64(0).bytes])
+  }
+
   @Test("what the kernel does not know needs no forgetting, other failures are told")
   func failures() throws {
     let transport = MemoryTransport([], failures: [.noEntry, .noDevice])

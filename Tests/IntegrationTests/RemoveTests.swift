@@ -7,6 +7,12 @@ import Testing
 struct RemoveTests {
   private func isGone(_ path: String) -> Bool { failure { access(path, F_OK) } == .noEntry }
 
+  /// The log's length, as the device has it.
+  private func entries(of volume: TestVolume) throws -> Int {
+    let bytes = try FileDescriptor(opening: volume.device, .readOnly).bytes(at: (2 << 20) + 40, count: 8)
+    return bytes.reversed().reduce(0) { $0 << 8 | Int($1) }
+  }
+
   @Test("a removed file is gone on all hosts; who has it open keeps it, and the space comes back after the last close")
   func removed() throws {
     try withVolume(["--reclaim"], client: true) { volume in
@@ -128,6 +134,37 @@ struct RemoveTests {
       consumer.send(SIGINT)
       try succeed(consumer.wait())
       #expect(seconds(until: { (try? volume.freeBytes()) == free }, atMost: 60) != nil)
+    }
+  }
+
+  @Test("a daemon that is killed amid removals ends, also when programs wait for it in the same directory")
+  func killedAmidRemovals() throws {
+    try withVolume(size: "256m", ["--reclaim", "--alloc-unit", "4k", "--loglen", "64m"], mounting: ["--commit", "0"]) {
+      volume in
+      // Whoever makes something holds the directory's lock until the daemon has answered.
+      let load = """
+        PATH=$2:$PATH; for i in {1..100}; do for n in 1 2 3 4 5 6 7 8 9; do echo $n > $0/$1.$n || exit; done; famfs rm $0/$1.?; done
+        """
+      for round in 0..<12 {
+        let directory = volume.master + "/dir\(round)"
+        try succeed(run(["mkdir", directory]))
+        try succeed(volume.famfs("commit", directory))
+        let programs = try (0..<3).map { number in
+          try Child(
+            ["bash", "-c", load, directory, "\(number)", Machine.programs], environment: Host.master.environment)
+        }
+        let before = try entries(of: volume)
+        try #require(seconds(until: { (try? entries(of: volume)) ?? 0 > before + 40 }) != nil)
+        let daemon = try volume.daemon()
+        kill(daemon, SIGKILL)
+        let hasEnded = seconds(until: { !Machine.isRunning(daemon) }) != nil
+        // Else nothing ends here.
+        if !hasEnded { try run(["umount", "-f", volume.master]) }
+        try #require(hasEnded)
+        for program in programs { _ = try program.wait() }
+        try volume.mount(.master, ["--commit", "0"])
+      }
+      try succeed(volume.famfs("fsck", volume.master))
     }
   }
 

@@ -137,7 +137,7 @@ struct PictureSVG {
     case .log: "log"
     case .logRoom: "log, free"
     case .files: "files"
-    case .staged: "staged or being copied"
+    case .staged: "staged, copied, or not yet free"
     case .free: "free"
     }
   }

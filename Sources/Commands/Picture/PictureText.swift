@@ -94,7 +94,7 @@ struct PictureText {
 
   private func legend(hasLetters: Bool) -> String {
     let words: [(Picture.Kind, String)] = [
-      (.superblock, "superblock"), (.log, "log"), (.logRoom, "log, free"), (.staged, "staged or being copied"),
+      (.superblock, "superblock"), (.log, "log"), (.logRoom, "log, free"), (.staged, "staged, copied, or not yet free"),
       (.free, "free"),
     ]
     let marks = words.map { kind, word in

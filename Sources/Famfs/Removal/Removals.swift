@@ -1,3 +1,5 @@
+import Platform
+
 /// What was removed, who still has it open, and the space that may not be given away yet.
 ///
 /// A removed file's space is held on the master until every mount that lives has let go of all that the entry and those
@@ -17,6 +19,8 @@ struct Removals: Sendable {
   /// Files that are gone and open on this mount, and the index of the entry that removed them.
   private(set) var orphans: [NodeNumber: UInt64] = [:]
   private var held: [Held] = []
+  /// When space was held last, by `Clock.monotonic`.
+  private(set) var lastHeld: UInt64 = 0
   /// Bytes held.
   private(set) var heldBytes: UInt64 = 0
 
@@ -48,6 +52,7 @@ struct Removals: Sendable {
 
   mutating func hold(_ extents: [Extent], entry: UInt64) {
     held.append(Held(entry: entry, extents: extents))
+    lastHeld = Clock.monotonic()
     for extent in extents { heldBytes += extent.length }
   }
 

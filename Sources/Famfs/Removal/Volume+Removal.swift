@@ -85,6 +85,13 @@ extension Volume {
   /// Bytes of removed files that may still be read somewhere.
   public var heldBytes: UInt64 { tree.withLock { $0.removals.heldBytes } }
 
+  /// Whether space comes back within a moment, if nobody has what was removed open.
+  public var getsSpaceSoon: Bool {
+    tree.withLock { $0.removals.isHolding && Clock.monotonic() - $0.removals.lastHeld < Volume.settling }
+  }
+  /// Nanoseconds in which a removal is settled, mostly: two beats, and a client's look at the log.
+  private static let settling: UInt64 = 1_500_000_000
+
   /// Whether there is space to be had back.
   public var isHolding: Bool { tree.withLock { $0.removals.isHolding } }
 
@@ -110,6 +117,13 @@ extension Volume {
 }
 
 extension Tree {
+  /// Why there is too little room, and whether there will be more.
+  func noSpace(for name: String, needed: UInt64, free: UInt64) -> FamfsError {
+    removals.isHolding
+      ? .noSpaceYet(name, needed: needed, free: free, held: removals.heldBytes)
+      : .noSpace(name, needed: needed, free: free)
+  }
+
   /// Checks that something can be removed.
   func checkRemovable(_ number: NodeNumber) throws(EntryProblem) {
     guard number.rawValue >= NodeNumber.firstEntry, let node = namespace[number] else { throw .nothingToRemove }

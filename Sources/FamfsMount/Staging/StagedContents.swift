@@ -45,7 +45,7 @@ final class StagedContents: Sendable {
     var rounds = 0
     while true {
       // What was removed a moment ago comes back soon; the kernel may not even have told yet that it is forgotten.
-      let isHopeless = rounds > 0 && graveyard.isEmpty || rounds == 50
+      let isHopeless = rounds > 0 && graveyard.isEmpty && !volume.getsSpaceSoon || rounds == 100
       do throws(Errno) { return try attempt(body) } catch {
         if error != .noSpace || isHopeless { throw error }
       }

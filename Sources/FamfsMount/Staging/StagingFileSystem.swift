@@ -48,7 +48,7 @@ struct StagingFileSystem: FileSystem {
   }
 
   func entry(_ id: NodeID, _ node: StagedNode, _ tree: borrowing StagedTree) -> Entry {
-    Entry(id, attributes(id, node, tree), nameLifetime: base.lifetime, attributeLifetime: base.lifetime)
+    Entry(id, attributes(id, node, tree), nameLifetime: base.nameLifetime, attributeLifetime: base.lifetime)
   }
 
   func attributes(_ id: NodeID, _ node: StagedNode, _ tree: borrowing StagedTree) -> Attributes {
