@@ -8,6 +8,14 @@ enum FileMap {
   /// The attribute's name.
   static let attribute = "user.famfs.map"
 
+  /// Whether files of a volume can be mapped directly at all.
+  static func isOffered(by volume: Volume) -> Bool {
+    !volume.isReclaiming && (volume.device as? MappedDevice).map(isMemory) ?? false
+  }
+
+  /// Whether a device's mapping is memory that other hosts see, and no host's own cache.
+  private static func isMemory(_ device: MappedDevice) -> Bool { device.kind == .file || device.kind == .dax }
+
   /// The attribute's value: a line `volume UUID`, a line `device INDEX UUID PATH` for each device that the file has
   /// bytes on, a line `size BYTES chunk BYTES` (a chunk of 0: the extents follow each other), and a line
   /// `extent DEVICE OFFSET LENGTH` for each extent or strip, all in bytes.
@@ -22,7 +30,7 @@ enum FileMap {
     let devices = volume.devices()
     for index in Set(layout.extents.array.map(\.device)).sorted() {
       guard let usage = devices.first(where: { $0.index == index }),
-        let device = try volume.memory(index) as? MappedDevice, device.kind == .file || device.kind == .dax,
+        let device = try volume.memory(index) as? MappedDevice, isMemory(device),
         !device.path.utf8.contains(UInt8(ascii: "\n"))
       else { throw .noData }
       text += "device \(index) \(usage.uuid) \(device.path)\n"

@@ -54,7 +54,7 @@ struct ReportTests {
         #expect((mount.files, mount.directories) == (1, 1))
         #expect((mount.usedBytes, mount.freeBytes) == (14 << 20, 50 << 20))
         #expect(try mount.daemonPid == volume.daemon())
-        #expect((mount.dataPath, mount.trouble) == ("FUSE, page cache", nil))
+        #expect((mount.dataPath, mount.trouble) == ("FUSE, page cache; the memory itself by famfs exec", nil))
       }
       let both: Status = try decode(volume.famfs("status", "--json", volume.device))
       #expect(both.mounts.map(\.mountPoint) == volume.mounts)
@@ -89,7 +89,7 @@ struct ReportTests {
     try withVolume(mounting: ["--cache", "never"]) { volume in
       try volume.add("file", count: 1)
       let before: Status = try decode(volume.famfs("status", "--json", volume.master))
-      #expect(before.mounts.first?.dataPath == "FUSE, direct I/O")
+      #expect(before.mounts.first?.dataPath?.hasPrefix("FUSE, direct I/O") == true)
       let daemon = try volume.daemon()
       kill(daemon, SIGKILL)
       #expect(seconds(until: { !Machine.isRunning(daemon) }) != nil)

@@ -49,6 +49,7 @@ public struct MountStatus: Equatable, Sendable {
     processID = UInt64(getpid())
     (volumeUUID, masterUUID) = (volume.superblock.uuid, volume.master)
     dataPath = cache == .never ? "FUSE, direct I/O" : "FUSE, page cache"
+    if FileMap.isOffered(by: volume) { dataPath += "; the memory itself by famfs exec" }
     (entries, entryCapacity, badEntries) = (usage.entries, usage.entryCapacity, usage.problemCount)
     (files, directories) = (usage.files, usage.directories)
     (usedBytes, freeBytes) = (usage.allocated, usage.free)
