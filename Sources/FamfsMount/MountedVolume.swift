@@ -32,7 +32,7 @@ public enum MountedVolume {
 
   /// What to say of a mount that has not answered.
   public static let silence =
-    "its daemon does not answer; if it is stopped, let it go on with kill -CONT, else end it with kill -KILL (pgrep -a "
+    "its daemon does not answer; if it is stopped, let it go on with kill -CONT, else end it with kill -KILL (pgrep -fa "
     + "famfs_fused shows it)"
 
   /// Whether a mount's daemon is gone. Waits for as long as it does not answer.
