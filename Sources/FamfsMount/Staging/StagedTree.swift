@@ -87,12 +87,15 @@ struct StagedTree {
   }
 
   /// What is staged below a directory of the log, or a staged one, but open files.
-  func closed(below place: Place, in volume: Volume) -> [NodeID] {
+  /// - Returns: also whether there are such open files.
+  func closed(below place: Place, in volume: Volume) -> (closed: [NodeID], hasOpen: Bool) {
     var found: [NodeID] = []
-    for (id, node) in nodes where node.opens == 0 {
-      if let parent = node.link?.parent, isBelow(parent, place, volume) { found.append(id) }
+    var hasOpen = false
+    for (id, node) in nodes {
+      guard let parent = node.link?.parent, isBelow(parent, place, volume) else { continue }
+      if node.opens == 0 { found.append(id) } else { hasOpen = true }
     }
-    return found
+    return (found, hasOpen)
   }
 
   private func isBelow(_ place: Place, _ top: Place, _ volume: Volume) -> Bool {

@@ -131,9 +131,15 @@ final class Staging: Sendable {
   /// Commits what is at a path from the root: a file, open or not; a directory with all below it but open files.
   /// - Throws: the first reason why something stays staged; the rest is committed.
   func commit(at path: [UInt8]) throws(FamfsError) {
-    let (itself, below) = withTree { tree -> (NodeID?, [NodeID]) in
-      guard let (id, place) = find(path, tree) else { return (nil, []) }
-      return (id, tree.closed(below: place, in: volume))
+    var (itself, below, hasOpen): (NodeID?, [NodeID], Bool) = (nil, [], true)
+    // The kernel tells of a close when close(2) has returned: what seems to be open may be about to be closed.
+    for attempt in 0..<10 where hasOpen {
+      if attempt > 0 { Clock.sleep(nanoseconds: 10_000_000) }
+      (itself, below, hasOpen) = withTree { tree in
+        guard let (id, place) = find(path, tree) else { return (nil, [], false) }
+        let found = tree.closed(below: place, in: volume)
+        return (id, found.closed, found.hasOpen)
+      }
     }
     if let itself { try commit(itself, evenOpen: true) }
     try commitEach(below, evenOpen: false)
