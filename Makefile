@@ -9,7 +9,7 @@
 
 export SWIFT ?= swift
 ifeq ($(origin CC),default)
-CC = clang
+CC := $(shell command -v clang || echo cc)
 endif
 RELEASE = -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 PROGRAMS = $$($(SWIFT) build $(RELEASE) --show-bin-path)
