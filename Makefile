@@ -11,7 +11,8 @@ export SWIFT ?= swift
 ifeq ($(origin CC),default)
 CC := $(shell command -v clang || echo cc)
 endif
-RELEASE = -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
+# Without --disable-local-rpath the loader looks for each library in a dozen places beside the program first.
+RELEASE = -c release --static-swift-stdlib --disable-local-rpath -Xswiftc -cross-module-optimization
 PROGRAMS = $$($(SWIFT) build $(RELEASE) --show-bin-path)
 NAMES = famfs mkfs.famfs famfs_fused mount.famfs pcq
 BIN ?= bin

@@ -36,7 +36,7 @@ final class FileMaker {
   /// - Throws: a sentence, also when this host may not add files there.
   init(mount: Mount, striping: StripingChoice = .contiguous) throws {
     let client = try ControlClient(to: mount)
-    let status = try client.status()
+    let status = client.greeting
     guard status.isMaster else { throw FamfsError.notMaster(status.masterUUID) }
     self.striping = try striping.striping(on: mount)
     devices = try client.devices()

@@ -13,14 +13,19 @@ public struct ControlClient: ~Copyable, Sendable {
   /// Where the daemon's control socket stands in the folder that `user.famfs.shadow` names.
   static let socketName = "control"
 
+  /// How the mount was when this connected: it had to ask.
+  public let greeting: MountStatus
+
   /// Connects to the daemon of a mount.
   public init(to mount: Mount) throws(FamfsError) {
-    socket = try ControlClient.connect(to: mount)
+    var status = MountStatus(mountMajor: mount.device.major, mountMinor: mount.device.minor, isMaster: false)
+    socket = try ControlClient.connect(to: mount, &status)
+    greeting = status
     mountPoint = mount.mountPoint
     root = mount.root
   }
 
-  private static func connect(to mount: Mount) throws(FamfsError) -> MessageSocket {
+  private static func connect(to mount: Mount, _ greeting: inout MountStatus) throws(FamfsError) -> MessageSocket {
     do throws(Errno) {
       let socket = try MessageSocket.connected(to: folder(of: mount.mountPoint) + "/" + socketName)
       // A user's own mount could name any folder. Believe it only when root or this user answers there, and when what
@@ -30,6 +35,7 @@ public struct ControlClient: ~Copyable, Sendable {
       guard case (.status(let status), _) = try exchange(.status, over: socket),
         status.mountMajor == mount.device.major, status.mountMinor == mount.device.minor
       else { throw Errno.protocolError }
+      greeting = status
       return socket
     } catch {
       throw explain(error, mount.mountPoint)
