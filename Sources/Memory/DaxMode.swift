@@ -24,18 +24,17 @@ public enum DaxMode: String, CaseIterable, Sendable {
     guard let mode = DaxMode.allCases.first(where: { $0.driver == driver }) else { return nil }
     self = mode
   }
-
-  /// The mode of the device that a folder of sysfs describes; nil when no driver has it, or one of another kind.
-  public init?(folder: String) {
-    guard let path = try? realPath(folder + "/driver"), let name = pathComponents(path).last else { return nil }
-    self.init(driver: name)
-  }
 }
 
 extension MappedDevice {
   /// A dax device's mode at this moment; nil for all others.
   public var daxMode: DaxMode? {
     guard kind == .dax, let device = try? file.status().specialDevice else { return nil }
-    return DaxMode(folder: "/sys/dev/char/\(weft_major(device)):\(weft_minor(device))")
+    return daxDriver(in: "/sys/dev/char/\(weft_major(device)):\(weft_minor(device))").flatMap { DaxMode(driver: $0) }
   }
+}
+
+/// The driver that has the device of a folder of sysfs; nil for none.
+func daxDriver(in folder: String) -> String? {
+  (try? realPath(folder + "/driver")).flatMap { pathComponents($0).last }
 }
