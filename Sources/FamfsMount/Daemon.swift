@@ -163,7 +163,7 @@ public enum Daemon {
         volume: volume, log: log, mount: mount,
         facts: {
           MountFacts(status: status(), devices: volume.devices(), peers: pulse?.peers ?? [], activity: activity())
-        }, memory: { MemoryStatus(volume, settings.coherence) })
+        }, memory: { MemoryStatus(volume, settings.coherenceInEffect) })
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
       try ready(summary(of: volume, options))

@@ -44,6 +44,9 @@ final class LiveSettings: Sendable {
     set { kernel.store(newValue, ordering: .relaxed) }
   }
 
+  /// Who looks after contents at this moment: what the kernel reads and writes by itself, the hardware alone.
+  var coherenceInEffect: Coherence { kernelMaps ? .coherent : coherence }
+
   /// From now on the kernel is told when names are gone.
   func namesAreTold() { nameLimit.store(.max, ordering: .relaxed) }
 

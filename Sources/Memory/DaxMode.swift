@@ -28,8 +28,11 @@ public enum DaxMode: String, CaseIterable, Sendable {
 
 extension MappedDevice {
   /// A dax device's mode at this moment; nil for all others.
-  public var daxMode: DaxMode? {
-    guard kind == .dax, let device = try? file.status().specialDevice else { return nil }
+  public var daxMode: DaxMode? { kind == .dax ? MappedDevice.daxMode(of: file) : nil }
+
+  /// The mode of the dax device that is open.
+  static func daxMode(of file: borrowing FileDescriptor) -> DaxMode? {
+    guard let device = try? file.status().specialDevice else { return nil }
     return daxDriver(in: "/sys/dev/char/\(weft_major(device)):\(weft_minor(device))").flatMap { DaxMode(driver: $0) }
   }
 }

@@ -63,7 +63,9 @@ public final class MappedDevice: MemoryDevice {
     do throws(Errno) {
       return try Mapping(of: file, count: shape.size, writable: writable, alignment: shape.alignment)
     } catch {
-      throw DeviceError("\(path) cannot be mapped: \(error)", error)
+      let isFamfs = shape.kind == .dax && daxMode(of: file) == .famfs
+      let remedy = "; this kernel lets nobody map a device in famfs mode: see famfs device mode"
+      throw DeviceError("\(path) cannot be mapped: \(error)" + (isFamfs ? remedy : ""), error)
     }
   }
 

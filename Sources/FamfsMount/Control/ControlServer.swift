@@ -139,7 +139,7 @@ final class ControlServer: Sendable {
       if let cache { settings.cache = cache }
       if let lifetime { settings.lifetime = lifetime }
       return .done
-    case .memory: return .memory(MemoryStatus(volume, settings.coherence))
+    case .memory: return .memory(MemoryStatus(volume, settings.coherenceInEffect))
     case .examine(let range):
       try volume.examine(range)
       return .done
