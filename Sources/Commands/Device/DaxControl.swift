@@ -48,7 +48,12 @@ struct LibraryDaxControl: DaxControl {
   func has(_ mode: DaxMode) -> Bool {
     let isThere = { (try? FileStatus(path: tree.folder(of: mode))) != nil }
     if isThere() { return true }
-    if let child = try? Spawn.start("modprobe", ["modprobe", "-q", mode.driver]) { _ = try? Spawn.wait(for: child) }
+    // That there is no such module is told below.
+    guard let silence = try? FileDescriptor(opening: "/dev/null", .writeOnly) else { return false }
+    var options = Spawn.Options()
+    options.standardError = silence.rawValue
+    let child = try? Spawn.start("modprobe", ["modprobe", mode.driver], options)
+    if let child { _ = try? Spawn.wait(for: child) }
     return isThere()
   }
 
