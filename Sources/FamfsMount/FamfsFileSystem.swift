@@ -193,7 +193,7 @@ struct FamfsFileSystem: FileSystem {
     let number = try NodeNumber(node)
     if number.isMeta {
       if intent.isWriting { throw refusal }
-      return Opened(.none, .directIO)  // it changes with every append
+      return Opened(.none, settings.kernelMaps ? .keepCache : .directIO)  // it changes with every append
     }
     if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
     guard pulse != nil else { return Opened(.none, flags(intent)) }
@@ -208,7 +208,9 @@ struct FamfsFileSystem: FileSystem {
 
   /// How the kernel treats an open file.
   func flags(_ intent: OpenIntent) -> OpenFlags {
-    switch settings.cache {
+    // Nothing of a mapped file is in the page cache; to have it dropped would take the memory from who has it mapped.
+    if settings.kernelMaps { return .keepCache }
+    return switch settings.cache {
     case .never: [.directIO, .parallelDirectWrites]
     // A writer goes past the page cache, which would cut a write into pages and hand them over one by one: then one
     // that crosses the file's end is refused whole, up to the largest request.

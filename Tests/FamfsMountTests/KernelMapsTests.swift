@@ -271,6 +271,16 @@ private final class MappedRig {
     #expect(throws: Errno.noDevice) { try live.device(0) }
   }
 
+  @Test("what is mapped is opened with no word of the page cache, whatever the mount's policy")
+  func opening() throws {
+    let rig = try MappedRig()
+    let nodes = try [rig.create("a", size: 5), .log, .superblock].map { NodeID($0).rawValue }
+    let answers = try rig.ask(nodes.map { request(.open, node: $0, [0, 0]) }, of: rig.maps()).2
+    #expect(answers.map { $0.body.span.bytes.u32(8) } == [2, 2, 2])
+    let usual = try rig.ask(nodes.map { request(.open, node: $0, [0, 0]) }, of: nil).2
+    #expect(usual.map { $0.body.span.bytes.u32(8) } == [0, 1, 1])
+  }
+
   @Test("where the kernel maps files, programs make none, and the mount's commands do")
   func staging() throws {
     let rig = try MappedRig()
