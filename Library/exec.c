@@ -137,6 +137,18 @@ EXPORT int munmap(void *place, size_t length) {
     return length > SIZE_MAX / 2 ? kernel_munmap(place, length) : unmap_range((uintptr_t)place, (uintptr_t)place + round_up(length));
 }
 
+/* A file's space is its own for good: what would free a part of it would punch a hole into the device. */
+EXPORT int madvise(void *place, size_t length, int advice) {
+    struct record found;
+    uintptr_t start = (uintptr_t)place;
+    if (advice == MADV_REMOVE && length <= SIZE_MAX / 2 && find_overlap(start, start + length, &found)) {
+        release_layout(found.layout);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return (int)syscall(SYS_madvise, place, length, advice);
+}
+
 /* For hosts that do not share caches with this one. */
 EXPORT int msync(void *place, size_t length, int flags) {
     struct record found;

@@ -81,6 +81,7 @@ struct DirectTests {
       x = libc.mremap(w, pages + 4096 * 5000, 4096, 1)
       print("shrunk", x == w, ends(lambda: at(w + 4096, 1)), ends(lambda: at(w + 4095, 1)))
       print("in place", error(libc.mremap(q, 8192, 1 << 40, 0)), at(q, 10) == whole[4096 * 600:4096 * 600 + 10])
+      print("remove", libc.madvise(ctypes.c_void_p(p), 4096, 9), ctypes.get_errno(), at(p, 10) == whole[:10])
       os.close(file); os.close(own)
       print("closed", at(v, 10) == whole[4096 * 511:4096 * 511 + 10])
       sums = []
