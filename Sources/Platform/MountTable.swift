@@ -10,6 +10,8 @@ public struct Mount: Sendable, Equatable {
   public let type: String
   /// What was mounted: a device's path.
   public let source: String
+  /// The file system's own options, with commas between them.
+  public let options: String
 
   /// Whether they are the same in everything.
   public static func == (a: Mount, b: Mount) -> Bool {
@@ -28,6 +30,7 @@ public struct Mount: Sendable, Equatable {
     mountPoint = Mount.unescape(fields[4])
     type = Mount.unescape(fields[separator + 1])
     source = Mount.unescape(fields[separator + 2])
+    options = fields.dropFirst(separator + 3).first.map(Mount.unescape) ?? ""
   }
 
   /// Spaces, tabs, newlines, backslashes and hashes stand as three octal digits behind a backslash.
