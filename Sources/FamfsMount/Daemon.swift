@@ -31,8 +31,9 @@ public struct DaemonOptions: Sendable {
   public var publishes = false
   /// Nanoseconds from the last close of a file that a program made to its commit.
   public var commitDelay: UInt64 = 1_000_000_000
-  /// Whether a famfs kernel may find files' memory by itself, where all that it needs is there.
-  public var allowsKernelMaps = true
+  /// The modes of dax devices in which a famfs kernel may find files' memory by itself, where all else that it needs is
+  /// there.
+  public var kernelMapModes: Set<DaxMode> = [.famfs]
   /// Whether programs on it may be run.
   public var allowsPrograms = true
   /// Whether it does no more than the public famfs does.
@@ -108,8 +109,8 @@ public enum Daemon {
       cache: options.cache ?? usual, lifetime: options.lifetime, coherence: coherence,
       namesGo: volume.isReclaiming)
     // What the kernel reads by itself nobody invalidates.
-    let allowsKernelMaps = options.allowsKernelMaps && options.coherence != .noncoherent
-    let kernelMaps = allowsKernelMaps ? KernelMaps(of: volume) : nil
+    let modes = options.coherence == .noncoherent ? [] : options.kernelMapModes
+    let kernelMaps = KernelMaps(of: volume, in: modes)
     let fileSystem = FamfsFileSystem(
       volume: volume, folder: folder.path, settings: settings, pulse: pulse, kernelMaps: kernelMaps)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))

@@ -13,20 +13,24 @@ struct KernelMaps: Sendable {
   private static let unit: UInt64 = 2 << 20
 
   private let volume: Volume
+  private let modes: Set<DaxMode>
   private let mode: ModeOf
 
   /// Nil where the kernel could not serve each and every file of a volume, or must not.
+  /// - Parameter modes: the modes in which devices are believed to be served.
   init?(
-    of volume: Volume, mayDoRawIO: Bool = Platform.mayDoRawIO(),
+    of volume: Volume, in modes: Set<DaxMode> = [.famfs], mayDoRawIO: Bool = Platform.mayDoRawIO(),
     mode: @escaping ModeOf = { ($0 as? MappedDevice)?.daxMode }
   ) {
     let superblock = volume.superblock
     let isAligned = [superblock.allocationUnit, superblock.logOffset, superblock.logLength].allSatisfy {
       $0 % KernelMaps.unit == 0
     }
-    let serves = (0..<UInt64(volume.deviceCount)).allSatisfy { (try? volume.memory($0)).map(mode) == .famfs }
+    let serves = (0..<UInt64(volume.deviceCount)).allSatisfy { index in
+      (try? volume.memory(index)).flatMap(mode).map(modes.contains) ?? false
+    }
     guard mayDoRawIO, isAligned, serves, !volume.isReclaiming else { return nil }
-    (self.volume, self.mode) = (volume, mode)
+    (self.volume, self.modes, self.mode) = (volume, modes, mode)
   }
 
   /// A file's map.
@@ -77,7 +81,7 @@ struct KernelMaps: Sendable {
   ///   came later and is not one that the kernel can serve.
   func device(_ index: UInt32) throws(Errno) -> [UInt8] {
     guard let device = try? volume.memory(UInt64(index)) else { throw .noDevice }
-    guard mode(device) == .famfs else { throw .notSupported }
+    guard let mode = mode(device), modes.contains(mode) else { throw .notSupported }
     do throws(Errno) { return Array(try realPath(device.path).utf8) } catch { throw .noDevice }
   }
 }

@@ -157,6 +157,12 @@ private final class MappedRig {
     #expect(rig.maps(.systemRAM) == nil)
     #expect(rig.maps(nil) == nil)
     #expect(rig.maps(mayDoRawIO: false) == nil)
+    // -o fmap, -o nofmap.
+    for mode: DaxMode? in [.devdax, .famfs, .systemRAM, nil] {
+      let asked = KernelMaps(of: rig.volume, in: [.famfs, .devdax], mayDoRawIO: true, mode: { _ in mode })
+      #expect((asked != nil) == (mode == .devdax || mode == .famfs))
+      #expect(KernelMaps(of: rig.volume, in: [], mayDoRawIO: true, mode: { _ in mode }) == nil)
+    }
     // A plain file is no dax device.
     #expect(KernelMaps(of: rig.volume, mayDoRawIO: true) == nil)
     #expect(try MappedRig(size: 64 << 20, unit: 4096).maps() == nil)

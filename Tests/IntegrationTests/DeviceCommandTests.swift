@@ -36,10 +36,10 @@ import Testing
     expectRefusal(try run(["famfs", "device"] + words), naming: [said])
   }
 
-  @Test("nofmap is a mount option; on a plain file no kernel maps files by itself, with it or without", .realMounts)
+  @Test("nofmap and fmap are mount options; on a plain file no kernel maps files by itself, with it or without", .realMounts)
   func option() throws {
     try withVolume(size: "32m") { volume in
-      for options in [[], ["-o", "nofmap"]] {
+      for options in [[], ["-o", "nofmap"], ["-o", "nofmap,fmap", "-v"]] {
         try volume.unmount()
         try volume.mount(.master, options)
         #expect(try volume.famfs("status", volume.master).stdout.contains("data path:   FUSE, page cache"))

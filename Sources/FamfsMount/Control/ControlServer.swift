@@ -244,10 +244,10 @@ final class ControlServer: Sendable {
     do throws(DeviceError) { device = try MappedDevice(path: path, writable: true, unmounted: true) } catch {
       throw .device(error)
     }
-    if settings.kernelMaps && device.daxMode != .famfs {
+    if settings.kernelMaps, let mode = (volume.device as? MappedDevice)?.daxMode, device.daxMode != mode {
       throw .other(
-        "\(path) is no dax device in famfs mode, and this mount's kernel could not read what lies on it; switch it with "
-          + "famfs device mode, or mount with -o nofmap")
+        "\(path) is no dax device in mode \(mode.rawValue), and this mount's kernel could not read what lies on it; switch "
+          + "it with famfs device mode, or mount with -o nofmap")
     }
     return try NewDevice.add(device, to: volume, force: force, isReadOnly: isReadOnly)
   }
