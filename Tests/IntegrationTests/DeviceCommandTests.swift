@@ -36,7 +36,7 @@ import Testing
     expectRefusal(try run(["famfs", "device"] + words), naming: [said])
   }
 
-  @Test("nofmap and fmap are mount options; on a plain file no kernel maps files by itself, with it or without", .realMounts)
+  @Test("nofmap and fmap are mount options; no kernel maps a plain file by itself", .realMounts)
   func option() throws {
     try withVolume(size: "32m") { volume in
       for options in [[], ["-o", "nofmap"], ["-o", "nofmap,fmap", "-v"]] {
