@@ -174,7 +174,7 @@ int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, in
         }
         void *at = kernel_mmap(place + done, piece.length, protection, flags | MAP_FIXED, files[number], (int64_t)piece.offset);
         if (at == MAP_FAILED) result = -errno;
-        else madvise(at, piece.length, MADV_HUGEPAGE); /* where they are given to those who ask */
+        else syscall(SYS_madvise, at, piece.length, MADV_HUGEPAGE); /* where they are given to those who ask */
         done += piece.length;
     }
     for (int i = 0; i < layout->device_count; i++)
