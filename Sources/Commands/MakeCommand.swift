@@ -25,7 +25,7 @@ enum MakeCommand: Verb {
     Option("f", "force", nil, "make it even over a file system, famfs or other, which is destroyed"),
     Option("k", "kill", nil, "destroy the superblock and make nothing; needs --force over a valid one"),
     Option("l", "loglen", "SIZE", "bytes of the log, a power of two from 8m on (8m, for 15,420 files)"),
-    Option("s", "size", "SIZE", "make each DEVICE, a plain file of this size; without DEVICE, one where pages are large"),
+    Option("s", "size", "SIZE", "make each DEVICE, a plain file of this size; without one, where pages are large"),
     Option("a", "alloc-unit", "SIZE", "the unit in which space is given out: 2m (the default) or 4k"),
     Option(nil, "reclaim", nil, "let files be removed (famfs rm); other famfs programs then show files that are gone"),
     Option("v", "verbose", nil, "tell more"),
