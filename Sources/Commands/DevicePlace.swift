@@ -46,7 +46,7 @@ enum DevicePlace {
 
   /// Mounts a tmpfs for all users, as /dev/shm is one.
   private static func makeOwn() -> Bool {
-    guard geteuid() == 0 else { return false }
+    guard geteuid() == 0, Mount.top(at: own) == nil else { return false }
     for folder in ["/run/famfs", own] where mkdir(folder, 0o755) != 0 && errno != EEXIST { return false }
     let flags = UInt(MS_NOSUID | MS_NODEV)
     return mount("famfs", own, "tmpfs", flags, "huge=always,mode=1777") == 0

@@ -39,12 +39,14 @@ struct HugePageTests {
     return try decode(run(["famfs", "exec", "--", "python3", "-c", script, path, source ?? path]))
   }
 
-  /// Expects a file to be mapped in huge pages, but for its end.
+  /// Expects a file to be mapped in huge pages, but for its ends.
+  /// - Parameter isAligned: whether it begins where a huge page of the device does.
   private func expectHuge(
-    _ path: String, comparing source: String, size: Int, sourceLocation: SourceLocation = #_sourceLocation
+    _ path: String, comparing source: String, size: Int, isAligned: Bool = true,
+    sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
     let seen = try look(at: path, comparing: source)
-    let pieces = size / HugePageTests.huge
+    let pieces = size / HugePageTests.huge - (isAligned ? 0 : 1)
     #expect(seen.isSame, "\(path)", sourceLocation: sourceLocation)
     #expect(seen.huge >= pieces * HugePageTests.huge / 1024, "\(path): \(seen)", sourceLocation: sourceLocation)
     // The rest of the file comes 16 pages at a time, and Python takes some memory for itself.
@@ -69,26 +71,30 @@ struct HugePageTests {
   }
 
   /// Makes a file in each way there is, and expects each to be mapped in huge pages.
-  private func fill(_ volume: TestVolume) throws {
+  private func fill(_ volume: TestVolume, isAligned: Bool = true) throws {
     let size = 5 * HugePageTests.huge + 4097
     let source = try volume.room.file("source", contents(size))
     try succeed(volume.famfs("cp", source, volume.master + "/copied"))
-    try expectHuge(volume.master + "/copied", comparing: source, size: size)
+    try expectHuge(volume.master + "/copied", comparing: source, size: size, isAligned: isAligned)
     try succeed(
       run([
         "sh", "-c", "cat $1 | $0 cp --size \(size) - $2", Machine.program("famfs"), source, volume.master + "/piped",
       ]))
-    try expectHuge(volume.master + "/piped", comparing: source, size: size)
+    try expectHuge(volume.master + "/piped", comparing: source, size: size, isAligned: isAligned)
     // In pieces in which the page boundaries do not lie where the writes do.
     try succeed(run(["dd", "if=" + source, "of=" + volume.master + "/written", "bs=300000", "status=none"]))
     try succeed(volume.famfs("commit", volume.master))
-    try expectHuge(volume.master + "/written", comparing: source, size: size)
+    try expectHuge(volume.master + "/written", comparing: source, size: size, isAligned: isAligned)
     let random = volume.master + "/random"
     try succeed(volume.famfs("creat", "-r", "-S", "5", "-s", "\(size)", random))
-    try expectHuge(random, comparing: random, size: size)
+    try expectHuge(random, comparing: random, size: size, isAligned: isAligned)
+    // Zeros that were never written, filled in place.
+    try succeed(volume.famfs("creat", "-s", "\(size)", volume.master + "/filled"))
+    try succeed(run(["dd", "if=" + source, "of=" + volume.master + "/filled", "bs=1M", "conv=notrunc", "status=none"]))
+    try expectHuge(volume.master + "/filled", comparing: source, size: size, isAligned: isAligned)
     // In place once more, over what was there.
     try succeed(volume.famfs("cp", source, random))
-    try expectHuge(random, comparing: source, size: size)
+    try expectHuge(random, comparing: source, size: size, isAligned: isAligned)
   }
 
   @Test("in a tmpfs with huge=always all files are mapped in huge pages, and status says so")
@@ -114,14 +120,16 @@ struct HugePageTests {
     }
   }
 
-  @Test("in a tmpfs of small pages what is written gets huge ones, and small files take no more than they need")
-  func gathered() throws {
-    try withVolume(size: "256m") { volume in
+  @Test(
+    "in a tmpfs of small pages what is written gets huge ones, and small files take no more than they need",
+    arguments: ["2m", "4k"])
+  func gathered(unit: String) throws {
+    try withVolume(size: "256m", ["--alloc-unit", unit]) { volume in
       let pages = try pages(of: volume)
       guard pages.pageBytes == HugePageTests.huge else {
         try Test.cancel("\(pages.pageOrigin ?? "nobody knows the pages")")
       }
-      try fill(volume)
+      try fill(volume, isAligned: unit == "2m")
       let before = try FileStatus(path: volume.device).allocated
       let small = try volume.room.file("small", contents(5000))
       for number in 0..<20 {

@@ -118,13 +118,14 @@ extension StagedContents.State {
   }
 
   /// Once a file is larger than a huge page, it gets huge ones: those that a write up to `end` begins, before they are
-  /// written. Earlier, a small file would take as much memory as its space has.
+  /// written, and the two before: the device's may lie across them, or across where its space ended then. Earlier, a
+  /// small file would take as much memory as its space has.
   private func prepare(for end: UInt64, on volume: Volume) throws(Errno) {
     let huge: UInt64 = 2 << 20
     let first = (written + huge - 1) / huge
     let behind = (end + huge - 1) / huge
     guard behind > max(first, 1) else { return }
-    let start = first <= 1 ? 0 : first * huge
+    let start = (max(first, 2) - 2) * huge
     try forEachRange(start, min(behind * huge, capacity) - start) { (range) throws(Errno) in
       try volume.memory(range.device).prepare(at: range.offset, count: range.length)
     }
