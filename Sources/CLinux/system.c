@@ -55,8 +55,8 @@ bool weft_can_collapse(size_t huge) {
     if (room != MAP_FAILED) {
         char *start = room + (huge - (uintptr_t)room % huge) % huge;
         if (mmap(start, huge, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED) {
-            // One page must be there: what is empty is not made a huge page.
-            can = pwrite(file, "", 1, 0) == 1 && weft_collapse(start, huge) == 0;
+            // One page must be there, and mapped: what is empty is not made a huge page.
+            can = pwrite(file, "", 1, 0) == 1 && *(volatile char *)start == 0 && weft_collapse(start, huge) == 0;
         }
         munmap(room, 2 * huge);
     }
