@@ -50,7 +50,11 @@ struct SimulatedDevice {
       throw .other("\(path) lies on hugetlbfs; give a --size that is a multiple of its page size, \(page) bytes")
     }
     let (free, needed) = (pool.free, size / page)
-    do { try file.reserve(size) } catch {
+    do throws(Errno) {
+      // Not even for a moment shall it take all that others may want.
+      if needed > free && !pool.canGrow { throw .noSpace }
+      try file.reserve(size)
+    } catch {
       let (all, overflow) = pool.all.addingReportingOverflow(needed - min(free, needed))
       let remedy = error == .noSpace && !overflow ? "; as root: echo \(all) > \(pool.setting)" : ""
       throw .other(
@@ -75,6 +79,8 @@ struct HugePagePool {
     let (free, promised) = (number("free_hugepages"), number("resv_hugepages"))
     return free - min(free, promised)
   }
+  /// Whether the kernel takes more when they are wanted.
+  var canGrow: Bool { number("nr_overcommit_hugepages") > 0 }
   /// All pages.
   var all: UInt64 { number("nr_hugepages") }
   /// The file by which root sets how many there are.

@@ -169,9 +169,15 @@ public final class MappedDevice: MemoryDevice {
     }
   }
 
+  /// Whether nothing of a range was ever written; a store would make it take memory, as much as a large page has.
+  private func isHole(_ range: Range<UInt64>) -> Bool {
+    guard let run = try? file.run(at: range.lowerBound, before: range.upperBound), run.isHole else { return false }
+    return run.end >= range.upperBound && (try? isCutShort()) == false
+  }
+
   private func store(zeros range: Range<UInt64>) throws(Errno) {
     let (offset, count) = (range.lowerBound, range.upperBound - range.lowerBound)
-    if count == 0 { return }
+    if count == 0 || kind == .file && count >= 4096 && isHole(range) { return }
     let to = try target(offset, count)
     if case .cacheLines = persistence { return try streamZeros(at: offset, count) }
     if !weft_guarded_fill(to, 0, Int(count)) { try streamZeros(at: offset, count) }

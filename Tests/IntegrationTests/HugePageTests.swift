@@ -115,6 +115,10 @@ struct HugePageTests {
       let zeros = try room.file("zeros", [UInt8](repeating: 0, count: 2 * HugePageTests.huge + 5))
       try succeed(volume.famfs("creat", "-s", "\(2 * HugePageTests.huge + 5)", volume.master + "/zeros"))
       try expectHuge(volume.master + "/zeros", comparing: zeros, size: 2 * HugePageTests.huge + 5)
+      // What was never written is zeros already, and takes no page.
+      let before = try FileStatus(path: volume.device).allocated
+      for number in 0..<5 { try succeed(volume.famfs("creat", "-s", "1m", volume.master + "/z\(number)")) }
+      #expect(try FileStatus(path: volume.device).allocated == before)
       try volume.unmount()
       #expect(try run(["famfs", "fsck", volume.device]).status == 0)
     }
@@ -192,6 +196,18 @@ struct HugePageTests {
         try succeed(volume.famfs("fsck", volume.device))
       }
     }
+  }
+
+  @Test("mkfs.famfs says what helps when a file gets small pages")
+  func small() throws {
+    let path = "/var/tmp/weft-pages-\(UUID())"
+    defer { unlink(path) }
+    let folder = try FileDescriptor(opening: "/var/tmp", [.readOnly, .directory])
+    if try HostFileSystem(of: folder).kind != .other { try Test.cancel("/var/tmp lies in memory") }
+    let outcome = try run(["mkfs.famfs", "--size", "16m", path], environment: Host.master.environment)
+    try succeed(outcome)
+    #expect(outcome.complaints.count == 1, "\(outcome.stderr)")
+    #expect(outcome.stderr.contains("\(path) has pages of 4 KiB: ") && outcome.stderr.contains("without a name"))
   }
 
   @Test("mkfs.famfs --size without a name finds a place, and prints where")
