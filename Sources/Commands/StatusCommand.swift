@@ -10,11 +10,12 @@ enum StatusCommand: Verb {
   static let about = """
     Show the famfs mounts of this host, or one of them, and how each is used.
 
-    A daemon that does not answer within 5 seconds is left alone, and its mount shown as unreachable.
+    A daemon that does not answer within 5 seconds is left alone, and its mount shown as unreachable. Views that famfs
+    publish made and the kernel's EROFS has mounted are shown too, if this user may read their device.
 
     Exit status 0, also when a daemon is gone, which is shown; 1 when what is named is not mounted. With --json: mounts,
-    a list of device, mount_point, state (serving, dead or unreachable) and trouble (a sentence, or null); of those that
-    serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
+    a list of device, mount_point, state (serving, dead, unreachable or view) and trouble (a sentence, or null); of views
+    also volume_uuid and data_path; of those that serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
     directories, used_bytes, free_bytes, daemon_pid, strict (see famfs mount), data_path, devices (of index, uuid, bytes, free_bytes, path or null,
     trouble or null, page_bytes: of the largest pages that it is mapped by, and page_origin: why), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
     seconds_silent or null), coherence (coherent or noncoherent), disabled (why nothing can be added any more, or null),
@@ -32,26 +33,27 @@ enum StatusCommand: Verb {
 
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count <= 1 else { throw UsageError("name one path or one device, or nothing") }
-    let mounts = try arguments.operands.first.map(find) ?? MountedVolume.all()
+    let views = ViewMount.all(arguments.operands.first)
+    let mounts = try arguments.operands.first.map { try find($0, isView: !views.isEmpty) } ?? MountedVolume.all()
     let looks = mounts.map { mount in (mount, try? Look { state(of: mount) }) }
     let deadline = Clock.monotonic() + MountedVolume.patience
     let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence)) }
     if arguments.has("json") {
-      JSON.object([("mounts", .list(found.map(json)))]).print()
-    } else if found.isEmpty {
+      JSON.object([("mounts", .list(found.map(json) + views.map(\.json)))]).print()
+    } else if found.isEmpty, views.isEmpty {
       printOut("no famfs is mounted\n")
     } else {
-      printOut(found.map(text).joined(separator: "\n"))
+      printOut((found.map(text) + views.map(\.text)).joined(separator: "\n"))
     }
     return 0
   }
 
-  private static func find(_ operand: String) throws -> [Mount] {
+  private static func find(_ operand: String, isView: Bool) throws -> [Mount] {
     // A mount that does not answer cannot be looked into, so compare names before asking the kernel.
     if let mount = MountedVolume.lost(around: operand) { return [mount] }
     if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type { return [mount] }
     let mounts = MountedVolume.of(device: operand)
-    if !mounts.isEmpty { return mounts }
+    if isView || !mounts.isEmpty { return mounts }
     do { return [try VolumePath(operand).mount] } catch {
       throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
     }

@@ -31,7 +31,7 @@ public struct Mount: Sendable, Equatable {
     mountPoint = Mount.unescape(fields[4])
     type = Mount.unescape(fields[separator + 1])
     source = Mount.unescape(fields[separator + 2])
-    options = fields.count > separator + 3 ? Mount.unescape(fields[separator + 3]) : ""
+    options = fields.dropFirst(separator + 3).first.map(Mount.unescape) ?? ""
   }
 
   /// Spaces, tabs, newlines, backslashes and hashes stand as three octal digits behind a backslash.
