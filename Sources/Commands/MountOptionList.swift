@@ -5,7 +5,7 @@ struct MountOptionList {
   private(set) var devices: [String] = []
 
   private static let words: Set = [
-    "ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent", "publish",
+    "ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent", "publish", "nofmap",
   ]
   private static let wordsWithValue: Set = ["cache", "timeout", "device", "commit"]
   private static let opposites = ["rw": "ro", "exec": "noexec"]

@@ -69,7 +69,9 @@ public final class MappedDevice: MemoryDevice {
       if shape.kind == .file { mapping.preferHugePages() }
       return mapping
     } catch {
-      throw DeviceError("\(path) cannot be mapped: \(error)", error)
+      let isFamfs = shape.kind == .dax && daxMode(of: file) == .famfs
+      let remedy = "; this kernel lets nobody map a device in famfs mode: see famfs device mode"
+      throw DeviceError("\(path) cannot be mapped: \(error)" + (isFamfs ? remedy : ""), error)
     }
   }
 
