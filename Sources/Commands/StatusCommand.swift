@@ -17,7 +17,7 @@ enum StatusCommand: Verb {
     a list of device, mount_point, state (serving, dead, unreachable or view) and trouble (a sentence, or null); of views
     also volume_uuid and data_path; of those that serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
     directories, used_bytes, free_bytes, daemon_pid, strict (see famfs mount), data_path, devices (of index, uuid, bytes, free_bytes, path or null,
-    trouble or null), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
+    trouble or null, page_bytes: of the largest pages that it is mapped by, and page_origin: why), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
     seconds_silent or null), coherence (coherent or noncoherent), disabled (why nothing can be added any more, or null),
     memory_errors (ranges that could not be used: device, offset, bytes, fault, count, first, contents, files, file_count)
     and memory_errors_unlisted (accesses that met others).
@@ -91,7 +91,7 @@ enum StatusCommand: Verb {
           daemon:      process \(status.processID)
           data path:   \(status.dataPath)
 
-        """ + memory.text + (devices.count > 1 ? devices.map(text).joined() : "")
+        """ + pages(devices) + memory.text + (devices.count > 1 ? devices.map(text).joined() : "")
         + peers.map(text).joined()
     }
   }
@@ -105,9 +105,16 @@ enum StatusCommand: Verb {
       + "\(timestamp(beat.since)), has followed \(beat.entries) entries\n"
   }
 
+  /// A line for all devices, when they have the same.
+  private static func pages(_ devices: [DeviceUsage]) -> String {
+    guard let pages = devices.first?.pages, devices.allSatisfy({ $0.pages == pages }) else { return "" }
+    return "  pages:       \(pages.name) (\(oneLine(pages.origin)))\n"
+  }
+
   private static func text(_ device: DeviceUsage) -> String {
     let place = device.trouble ?? device.path ?? ""
-    return "  device \(device.index):    \(device.size) bytes, \(device.free) free, \(oneLine(place))\n"
+    let pages = device.pages.map { ", pages of \($0.name)" } ?? ""
+    return "  device \(device.index):    \(device.size) bytes, \(device.free) free\(pages), \(oneLine(place))\n"
   }
 
   private static func json(_ mount: Mount, _ state: State) -> JSON {

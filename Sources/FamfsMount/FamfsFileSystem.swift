@@ -280,6 +280,9 @@ struct FamfsFileSystem: FileSystem {
 
   func foundUnreadable(_ memory: UnsafeRawBufferPointer) { volume.examine(memory) }
 
+  /// Bytes from which on a write is likely to be followed by one behind it.
+  private static let bulk = 128 << 10
+
   func write(
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
     _ caller: Caller
@@ -302,6 +305,7 @@ struct FamfsFileSystem: FileSystem {
         for range in ranges[..<found.pieces] {
           let piece = UnsafeRawBufferPointer(rebasing: data[done..<done + Int(range.length)])
           let memory = try volume.memory(range.device)
+          if data.count >= FamfsFileSystem.bulk && size >= 2 << 20 { memory.prepare(around: range) }
           switch settings.coherence {
           case .coherent: try memory.write(at: range.offset, from: piece)
           case .noncoherent: try memory.writeAmongOthers(at: range.offset, from: piece)
@@ -383,5 +387,14 @@ extension TimeChange {
     case .now: now
     case .at(let time): UInt64(clamping: time)
     }
+  }
+}
+
+extension MemoryDevice {
+  /// Prepares the huge pages that a range lies in.
+  fileprivate func prepare(around range: Extent) {
+    let huge: UInt64 = 2 << 20
+    let start = range.offset / huge * huge
+    prepare(at: start, count: (range.offset - start + range.length + huge - 1) / huge * huge)
   }
 }

@@ -16,6 +16,18 @@ import Testing
     #expect(mount.options == "rw,errors=continue")
   }
 
+  @Test("the file system's own options are told, and not those of the mount point")
+  func options() throws {
+    let mounts = parse(
+      """
+      22 1 0:20 / /a rw,huge=no - tmpfs a rw,size=1k,huge=always
+      23 1 0:21 / /b rw - tmpfs a
+
+      """)
+    #expect(mounts.map(\.options) == ["rw,size=1k,huge=always", ""])
+    #expect(mounts.map { $0.option("huge") } == ["always", nil] && mounts[0].option("hug") == nil)
+  }
+
   @Test("optional fields may be none or many")
   func optionalFields() {
     let mounts = parse(
