@@ -43,19 +43,19 @@ import Testing
   /// What is just right, and just wrong.
   private func edges(_ unit: UInt64, _ session: Session) {
     var hand = HandMadeVolume(size: HandMadeVolume.dataStart + 16 * unit, unit: unit)
-    let strips = [hand.units(0, 3), hand.units(3, 3)]
+    let strips = [hand.units(0, 3), hand.units(3, 3), hand.units(6, 3)]
     for rest in [-1, 0, 1] {
-      for units in 0...6 {
+      for units in 0...9 {
         let size = UInt64(max(0, units * Int(unit) + rest))
         hand.append(.file("a\(size)", size: size, strips, chunkSize: 2 * unit))
       }
     }
-    let strip = hand.units(6, 2)
+    let strip = hand.units(9, 2)
     hand.append(.file("chunk", size: 1, strips, chunkSize: unit))
     hand.append(.file("simple", size: 1, strips))
-    hand.append(.file("uneven", size: 1, [strip, hand.units(8, 1)], chunkSize: unit))
-    hand.append(.file("fine", size: 1, [strip, hand.units(8, 2)], chunkSize: 4096))
-    hand.append(.file("one", size: 1, [hand.units(10)], chunkSize: unit))
+    hand.append(.file("uneven", size: 1, [strip, hand.units(11, 1)], chunkSize: unit))
+    hand.append(.file("fine", size: 1, [strip, hand.units(11, 2)], chunkSize: 4096))
+    hand.append(.file("one", size: 1, [hand.units(13)], chunkSize: unit))
     hand.append(.file("last", size: unit, [hand.units(15)]))
     hand.append(.file("over", size: 1, [hand.units(14, 2)]))
     hand.append(.file("beyond", size: 1, [hand.units(16)]))
