@@ -51,6 +51,8 @@ test-machines: build
 bench: build
 	$(SWIFT) build $(RELEASE) --product bench-replay
 	$(SWIFT) build $(RELEASE) --product bench-small
+	$(CC) -std=gnu17 -O2 -Wall -Wextra -Werror -ILibrary Benchmarks/Mapped/mapped.c -Llib -lfamfs -Wl,-rpath,$(CURDIR)/lib \
+	  -o "$(PROGRAMS)/bench-mapped"
 	@scripts/bench bin "$(PROGRAMS)"
 
 lint:

@@ -160,7 +160,7 @@ private final class Session {
 
   func begin(on device: RamDevice) {
     self.device = device
-    image = Data(bytes: UnsafeRawPointer(device.memory.baseAddress ?? .init(bitPattern: 1)!), count: Int(device.size))
+    image = Data(device.peek(0, Int(device.size)))
   }
 
   func put(_ offset: UInt64, _ bytes: [UInt8]) {
