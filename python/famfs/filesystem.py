@@ -87,6 +87,9 @@ class FamfsFileSystem(LocalFileSystem):
             "uid": found.st_uid,
             "gid": found.st_gid,
             "ino": found.st_ino,
+            "islink": False,
+            "created": 0,
+            "mtime": 0,
         }
 
     def ls(self, path, detail=False, **kwargs):
