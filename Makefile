@@ -30,11 +30,12 @@ build: setup
 
 # In C, for they are loaded into all kinds of programs.
 LIBRARY = $(CC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -ISources/CLinux/include
-lib/libfamfs.so: Library/volume.c Library/layout.c Sources/CLinux/cache.c
+lib/libfamfs.so: Library/volume.c Library/log.c Library/tree.c Library/memory.c Library/layout.c Sources/CLinux/cache.c
+lib/libfamfs.so: LIBRARIES = -lz
 lib/libfamfs_exec.so: Library/exec.c Library/records.c Library/layout.c Sources/CLinux/cache.c
 lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h
 	@mkdir -p lib
-	@$(LIBRARY) -Wl,-soname,$(notdir $@) -o $@.new $(filter %.c,$^)
+	@$(LIBRARY) -Wl,-soname,$(notdir $@) -o $@.new $(filter %.c,$^) $(LIBRARIES)
 	@mv $@.new $@
 
 demo: build
@@ -50,6 +51,8 @@ test-machines: build
 bench: build
 	$(SWIFT) build $(RELEASE) --product bench-replay
 	$(SWIFT) build $(RELEASE) --product bench-small
+	$(CC) -std=gnu17 -O2 -Wall -Wextra -Werror -ILibrary Benchmarks/Mapped/mapped.c -Llib -lfamfs -Wl,-rpath,$(CURDIR)/lib \
+	  -o "$(PROGRAMS)/bench-mapped"
 	@scripts/bench bin "$(PROGRAMS)"
 
 lint:

@@ -1,4 +1,4 @@
-/* libfamfs: files of a mounted famfs, as memory.
+/* libfamfs: files of a famfs, as memory.
  *
  * A mapping made here is the shared memory itself: a load or a store goes to the device, with no page cache, no request
  * to the daemon and no copy. Every call that can fail gives 0 or more when it did not, and a negative errno when it did.
@@ -15,7 +15,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* A volume that is mounted on this host. */
+/* A volume, mounted on this host or not. Several threads may use it at a time. */
 typedef struct famfs_volume famfs_volume;
 
 /* A mapped file. */
@@ -29,12 +29,20 @@ enum {
     FAMFS_DIRECT = 2, /* fail with EOPNOTSUPP rather than map through the page cache */
 };
 
-/* Opens the volume that is mounted at a path, or in which the path lies, or whose device it names.
- * ENODEV: the path is in no famfs, and no famfs has it as its device. */
+/* Opens the volume that is mounted at a path, or in which the path lies, or whose first device it names: a plain file
+ * (simulated memory) or a dax device. A device that is mounted on this host is that mount. One that is not is read by the
+ * library itself and never written: all calls work on it, see what other hosts add, and answer ESTALE once another volume
+ * was made there. It shows what its log says, without .meta and without times; permissions are for the caller to look at:
+ * who may open a device may read all of it. While it is open, nobody on this host can format or repair it.
+ * ENODEV: the path is in no famfs and no device that holds one. EBADMSG: it cannot be read, or is a further device of a
+ * volume; famfs fsck says why. EBUSY: it is being formatted or repaired. */
 int famfs_open(const char *path, famfs_volume **volume);
+/* The same for a volume of several devices, the first one first. Further dax devices need not be named, for they are found
+ * by what is on them; nor need any when the volume is mounted. */
+int famfs_open_devices(const char *const *paths, size_t count, famfs_volume **volume);
 void famfs_close(famfs_volume *volume);
 
-/* Where it is mounted. */
+/* Where it is mounted; NULL when it is not. */
 const char *famfs_mount_point(const famfs_volume *volume);
 
 /* What stat(2) says of a file or directory. Paths are relative to the volume's root, with or without a slash in front. */
@@ -45,7 +53,10 @@ int famfs_list(famfs_volume *volume, const char *path, int (*each)(const char *n
 
 /* Maps a whole file, all its extents or strips in one piece of the address space.
  * Returns 1 when it is the memory itself, 0 when it is mapped through the page cache: where this user may not open the
- * device, where the device is a block device, on volumes whose files can be removed, and for what is not committed. */
+ * device, where the device is a block device, on volumes whose files can be removed, and for what is not committed.
+ * A volume that is not mounted has no page cache: there it returns 1, or EOPNOTSUPP where files can be removed, ENODEV when
+ * the file lies on a device that is not found, and EACCES when this user may not open one.
+ * EINVAL: the file is empty. */
 int famfs_map(famfs_volume *volume, const char *path, int flags, struct famfs_mapping *mapping);
 /* The same for an open file. */
 int famfs_map_file(int file, int flags, struct famfs_mapping *mapping);
@@ -56,7 +67,8 @@ int famfs_flush(const void *address, size_t length);
 /* Has later loads of a range come from the memory. What was stored there and not flushed reaches it before. */
 int famfs_invalidate(const void *address, size_t length);
 
-/* Makes what programs have created at a path visible on all hosts, now: fsync(2). */
+/* Makes what programs have created at a path visible on all hosts, now: fsync(2). A volume that is not mounted has nothing of
+ * that kind. */
 int famfs_commit(famfs_volume *volume, const char *path);
 
 #pragma GCC visibility pop

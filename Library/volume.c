@@ -12,8 +12,10 @@
 #include "../Sources/CLinux/include/CLinux.h"
 #include "famfs.h"
 #include "layout.h"
+#include "log.h"
 
 struct famfs_volume {
+    struct log *log; /* of a volume that is not mounted; else NULL */
     int root;
     char *mount_point;
 };
@@ -46,26 +48,29 @@ static char *find_mount(const char *path) {
     return found;
 }
 
-int famfs_open(const char *path, famfs_volume **volume) {
-    char *mount_point = find_mount(path);
-    if (!mount_point) return -errno;
-    struct famfs_volume *made = malloc(sizeof *made);
-    int root = open(mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (!made || root < 0) {
-        int error = made ? errno : ENOMEM;
-        if (root >= 0) close(root);
-        free(made);
-        free(mount_point);
-        return -error;
-    }
-    *made = (struct famfs_volume){root, mount_point};
-    *volume = made;
-    return 0;
+static int open_mount(struct famfs_volume *volume) {
+    volume->root = open(volume->mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return volume->root < 0 ? -errno : 0;
 }
+
+int famfs_open_devices(const char *const *paths, size_t count, famfs_volume **volume) {
+    if (count == 0) return -EINVAL;
+    struct famfs_volume *made = calloc(1, sizeof *made);
+    if (!made) return -ENOMEM;
+    made->root = -1;
+    made->mount_point = find_mount(paths[0]);
+    int result = made->mount_point ? open_mount(made) : errno != ENODEV ? -errno : log_open(paths, count, &made->log);
+    if (result) famfs_close(made);
+    else *volume = made;
+    return result;
+}
+
+int famfs_open(const char *path, famfs_volume **volume) { return famfs_open_devices(&path, 1, volume); }
 
 void famfs_close(famfs_volume *volume) {
     if (!volume) return;
-    close(volume->root);
+    if (volume->log) log_close(volume->log);
+    if (volume->root >= 0) close(volume->root);
     free(volume->mount_point);
     free(volume);
 }
@@ -78,10 +83,22 @@ static const char *relative(const char *path) {
 }
 
 int famfs_stat(famfs_volume *volume, const char *path, struct stat *status) {
+    if (volume->log) return log_stat(volume->log, path, status);
     return fstatat(volume->root, relative(path), status, 0) ? -errno : 0;
 }
 
+static int list_log(struct log *log, const char *path, int (*each)(const char *, void *), void *context) {
+    char(*names)[PATH_SIZE];
+    size_t count;
+    int result = log_names(log, path, &names, &count);
+    if (result) return result;
+    for (size_t i = 0; i < count && result == 0; i++) result = each(names[i], context);
+    free(names);
+    return result;
+}
+
 int famfs_list(famfs_volume *volume, const char *path, int (*each)(const char *, void *), void *context) {
+    if (volume->log) return list_log(volume->log, path, each, context);
     int file = openat(volume->root, relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0) return -errno;
     DIR *directory = fdopendir(file);
@@ -100,6 +117,8 @@ int famfs_list(famfs_volume *volume, const char *path, int (*each)(const char *,
 }
 
 int famfs_commit(famfs_volume *volume, const char *path) {
+    struct stat status;
+    if (volume->log) return log_stat(volume->log, path, &status);
     int file = openat(volume->root, relative(path), O_RDONLY | O_CLOEXEC);
     if (file < 0) return -errno;
     int result = fsync(file) ? -errno : 0;
@@ -109,20 +128,33 @@ int famfs_commit(famfs_volume *volume, const char *path) {
 
 /* --- Mappings ----------------------------------------------------------------------------------------------------- */
 
+static int map_layout(const struct layout *layout, int flags, int protection, struct famfs_mapping *mapping) {
+    size_t length = (size_t)layout_pages(layout);
+    char *place = layout_reserve(layout, 0, length, NULL);
+    if (place == MAP_FAILED) return -errno;
+    int result = layout_map(layout, 0, length, protection, MAP_SHARED, flags & FAMFS_WRITE, place);
+    if (result) kernel_munmap(place, length);
+    else *mapping = (struct famfs_mapping){place, (size_t)layout->size};
+    return result;
+}
+
 static int map_direct(int file, const struct stat *status, int flags, int protection, struct famfs_mapping *mapping) {
     struct layout *layout = malloc(sizeof *layout);
     if (!layout) return -ENOMEM;
     int result = layout_of(file, layout);
     if (result == 0 && layout->size != (uint64_t)status->st_size) result = -ESTALE;
-    if (result == 0) {
-        size_t length = (size_t)layout_pages(layout);
-        char *place = layout_reserve(layout, 0, length, NULL);
-        result = place == MAP_FAILED ? -errno : layout_map(layout, 0, length, protection, MAP_SHARED, flags & FAMFS_WRITE, place);
-        if (place != MAP_FAILED && result) kernel_munmap(place, length);
-        if (result == 0) *mapping = (struct famfs_mapping){place, (size_t)layout->size};
-    }
+    if (result == 0) result = map_layout(layout, flags, protection, mapping);
     free(layout);
     return result;
+}
+
+static int map_logged(struct log *log, const char *path, int flags, struct famfs_mapping *mapping) {
+    struct layout *layout = malloc(sizeof *layout);
+    if (!layout) return -ENOMEM;
+    int result = log_layout(log, path, layout);
+    if (result == 0) result = map_layout(layout, flags, PROT_READ | (flags & FAMFS_WRITE ? PROT_WRITE : 0), mapping);
+    free(layout);
+    return result ? result : 1;
 }
 
 int famfs_map_file(int file, int flags, struct famfs_mapping *mapping) {
@@ -143,6 +175,7 @@ int famfs_map_file(int file, int flags, struct famfs_mapping *mapping) {
 }
 
 int famfs_map(famfs_volume *volume, const char *path, int flags, struct famfs_mapping *mapping) {
+    if (volume->log) return map_logged(volume->log, path, flags, mapping);
     int file = openat(volume->root, relative(path), (flags & FAMFS_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (file < 0) return -errno;
     int result = famfs_map_file(file, flags, mapping);

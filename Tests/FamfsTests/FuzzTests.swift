@@ -5,7 +5,7 @@ import Testing
 
 /// Damages a small volume in thousands of ways. Whatever comes of it: nothing traps, and what is shown can be used.
 @Suite struct FuzzTests {
-  private static func small() -> HandMadeVolume {
+  static func small() -> HandMadeVolume {
     var hand = HandMadeVolume()
     hand.append(.directory("dir"))
     hand.append(.file("one", size: 5000, [hand.units(0, 2)]))
@@ -19,7 +19,7 @@ import Testing
   }
 
   /// A structure on the device: where it is, what its CRC covers, where its CRC stands.
-  private struct Structure {
+  struct Structure {
     let place: UInt64
     let count, checked, crc: Int
 
@@ -30,19 +30,19 @@ import Testing
     }
   }
 
-  private static let superblock = Structure(place: 0, count: 200, checked: 96, crc: 96)
-  private static let header = Structure(place: HandMade.logStart, count: 48, checked: 24, crc: 24)
-  private static func entry(_ index: UInt64) -> Structure {
+  static let superblock = Structure(place: 0, count: 200, checked: 96, crc: 96)
+  static let header = Structure(place: HandMade.logStart, count: 48, checked: 24, crc: 24)
+  static func entry(_ index: UInt64) -> Structure {
     Structure(place: HandMadeVolume.place(of: index), count: 544, checked: 536, crc: 536)
   }
 
   /// Numbers that code is likely to trip over.
-  private static let nasty: [UInt64] = [
+  static let nasty: [UInt64] = [
     0, 1, 2, 15, 16, 17, 255, 4095, 4096, 4097, 1 << 21, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 62, 1 << 63, .max,
     .max - 1, .max - 4095, .max - (2 << 20) + 1, 10 << 20, (10 << 20) + 4096, 16 << 20, (16 << 20) - 4096,
   ]
 
-  private static func damage(_ made: inout HandMade, _ random: inout SeededRandom) {
+  static func damage(_ made: inout HandMade, _ random: inout SeededRandom) {
     for _ in 0..<Int.random(in: 1...3, using: &random) {
       let place = Int.random(in: 0..<made.bytes.count, using: &random)
       switch Int.random(in: 0..<4, using: &random) {

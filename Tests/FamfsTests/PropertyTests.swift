@@ -4,7 +4,7 @@ import Testing
 @testable import Famfs
 
 /// Writes random volumes by hand, and knows what must be seen of them: the simplest thing that could be right.
-private struct RandomVolume {
+struct RandomVolume {
   var random: SeededRandom
   var hand: HandMadeVolume
   private(set) var items: [String: Item] = [:]

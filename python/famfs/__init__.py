@@ -1,4 +1,4 @@
-"""Files of a mounted famfs, as shared memory.
+"""Files of a famfs, as shared memory.
 
     import famfs
     view = famfs.open("/mnt/fam/weights.bin")            # a memoryview, read-only
@@ -8,38 +8,84 @@ A view is the memory itself, with no page cache between, where this user may ope
 it is. It stays valid until nothing refers to it any more, also when the file system is unmounted. With numpy:
 
     array = numpy.frombuffer(famfs.open("/mnt/fam/weights.bin"), dtype=numpy.float32)
+
+No mount is needed: a device, or a plain file that simulates one, may stand in place of the mount point. Then nobody
+checks the permissions of files, for who may open a device may read all of it.
+
+    view = famfs.open("/dev/dax0.0/weights.bin")
+    with famfs.Volume("/dev/dax0.0") as volume:
+        print(volume.list("models"), volume.stat("models/a.bin").st_size)
 """
 
 import ctypes
+import errno
 import os
+import stat as _stat
 import weakref
 
 from . import _library
 
 __all__ = ["open", "is_direct", "flush", "invalidate", "commit", "Volume"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def open(path, writable=False, direct=False):
     """Maps a whole file and gives a memoryview of its bytes.
 
-    writable: whether the view can be written; the file must be writable by this user.
+    writable: whether the view can be written; the file, or the device, must be writable by this user.
     direct: fail (OSError EOPNOTSUPP) rather than map through the page cache.
     """
-    file = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+    try:
+        file = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
+    except NotADirectoryError:
+        device, inner = split(path)
+        with through(device) as volume:
+            return volume.open(inner, writable, direct)
     try:
         mapping, _ = _library.map_file(file, writable, direct)
     finally:
         os.close(file)
+    return _view(mapping, writable)
+
+
+def _view(mapping, writable):
     array = (ctypes.c_ubyte * mapping.length).from_address(mapping.address)
     weakref.finalize(array, _library.unmap, mapping.address, mapping.length)
     view = memoryview(array).cast("B")
     return view if writable else view.toreadonly()
 
 
+def split(path):
+    """The device that a path goes through, or None, and the rest of the path: /dev/dax0.0/a/b is a/b of /dev/dax0.0."""
+    path = os.fspath(path)
+    slash = path.find("/", 1)
+    while slash > 0:
+        try:
+            mode = os.stat(path[:slash]).st_mode
+        except OSError:
+            break
+        if not _stat.S_ISDIR(mode):
+            return path[:slash], path[slash + 1 :]
+        slash = path.find("/", slash + 1)
+    return None, path
+
+
+def through(device):
+    """The volume on a device that a path goes through."""
+    volume = Volume(device)
+    if volume.mount_point and os.path.realpath(device).startswith(volume.mount_point.rstrip("/") + "/"):
+        volume.close()
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), device)
+    return volume
+
+
 def is_direct(path):
-    """Whether a file would be mapped as the memory itself by this user."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Whether a file would be mapped as the memory itself by this user. Through a device it is, or cannot be mapped."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except NotADirectoryError:
+        open(path)
+        return True
     try:
         if os.fstat(file).st_size == 0:
             return False
@@ -77,26 +123,46 @@ def _address(view):
 
 
 class Volume:
-    """A volume that is mounted on this host, found by its mount point, a path in it, or its device."""
+    """A volume, found by its mount point, a path in it, or its first device.
 
-    def __init__(self, path):
-        self.mount_point = _library.mount_point(path)
+    A device that is mounted on this host is that mount; of one that is not, the volume's log is read, and every call sees
+    what other hosts have added. Further devices that are plain files are named too; dax devices are found. Views stay
+    valid when the volume is closed. While one is open that is not mounted, nobody on this host can format its device.
+    """
 
-    def _path(self, path):
-        return os.path.join(self.mount_point, os.fspath(path).lstrip("/"))
+    def __init__(self, path, *devices):
+        self._handle = _library.Handle((path,) + devices)
+        #: Where it is mounted; None when it is not.
+        self.mount_point = self._handle.mount_point
+
+    def close(self):
+        """Ends its use."""
+        self._handle.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        if hasattr(self, "_handle"):
+            self.close()
 
     def open(self, path, writable=False, direct=False):
         """As famfs.open, by a path relative to the volume's root."""
-        return open(self._path(path), writable, direct)
+        return _view(self._handle.map(path, writable, direct), writable)
 
     def list(self, path=""):
         """The names in a directory."""
-        return os.listdir(self._path(path))
+        return self._handle.list(path)
 
     def stat(self, path=""):
-        """As os.stat."""
-        return os.stat(self._path(path))
+        """As os.stat; where nothing is mounted, files have no times."""
+        if self.mount_point:
+            return os.stat(os.path.join(self.mount_point, os.fspath(path).lstrip("/")))
+        return self._handle.stat(path)
 
     def commit(self, path=""):
         """As famfs.commit."""
-        commit(self._path(path))
+        self._handle.commit(path)
