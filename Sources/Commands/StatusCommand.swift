@@ -33,8 +33,7 @@ enum StatusCommand: Verb {
 
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count <= 1 else { throw UsageError("name one path or one device, or nothing") }
-    let views = ViewMount.all(arguments.operands.first)
-    let mounts = try arguments.operands.first.map { try find($0, isView: !views.isEmpty) } ?? MountedVolume.all()
+    let (mounts, views) = try arguments.operands.first.map(find) ?? (MountedVolume.all(), ViewMount.all())
     let looks = mounts.map { mount in (mount, try? Look { state(of: mount) }) }
     let deadline = Clock.monotonic() + MountedVolume.patience
     let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence)) }
@@ -48,13 +47,16 @@ enum StatusCommand: Verb {
     return 0
   }
 
-  private static func find(_ operand: String, isView: Bool) throws -> [Mount] {
+  private static func find(_ operand: String) throws -> ([Mount], [ViewMount]) {
     // A mount that does not answer cannot be looked into, so compare names before asking the kernel.
-    if let mount = MountedVolume.lost(around: operand) { return [mount] }
-    if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type { return [mount] }
+    if let mount = MountedVolume.lost(around: operand) { return ([mount], []) }
+    if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type {
+      return ([mount], [])
+    }
+    let views = ViewMount.all(named: operand)
     let mounts = MountedVolume.of(device: operand)
-    if isView || !mounts.isEmpty { return mounts }
-    do { return [try VolumePath(operand).mount] } catch {
+    if !views.isEmpty || !mounts.isEmpty { return (mounts, views) }
+    do { return ([try VolumePath(operand).mount], []) } catch {
       throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
     }
   }

@@ -20,8 +20,8 @@ struct ViewMount: Sendable {
   }
 
   /// Those of this host whose device this user may read.
-  /// - Parameter operand: a path in one, or the device of one; nil for all.
-  static func all(_ operand: String?) -> [ViewMount] {
+  /// - Parameter operand: a path in one, or the device of one; nil for all. It is looked up.
+  static func all(named operand: String? = nil) -> [ViewMount] {
     let views = ((try? Mount.all()) ?? []).filter { $0.type == "erofs" }
     let name = operand.map(canonicalPath)
     let wanted = views.filter { view in
