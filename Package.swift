@@ -23,6 +23,7 @@ let package = Package(
     .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
     .target(
       name: "CMicrohttpd", dependencies: ["CLinux"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
+    .target(name: "CDaxctl", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CBlkid", providers: [.apt(["libblkid-dev"])]),
     room("Platform", ["CLinux"]),
@@ -32,7 +33,7 @@ let package = Package(
     room("Fuse", ["Platform", "CLinux"]),
     room("FamfsMount", ["Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux", "CMicrohttpd"]),
     room("Queue", ["Memory", "Platform", "CZlib"]),
-    room("Commands", ["FamfsMount", "Erofs", "Fuse", "Famfs", "Queue", "Memory", "Platform", "CLinux"]),
+    room("Commands", ["FamfsMount", "Erofs", "Fuse", "Famfs", "Queue", "Memory", "Platform", "CLinux", "CDaxctl"]),
     .executableTarget(name: "weft", dependencies: ["Commands"], swiftSettings: strict),
     bench("bench-replay", ["Famfs", "Memory", "Platform"], path: "Benchmarks/Replay"),
     bench("bench-small", ["Platform"], path: "Benchmarks/Small"),
@@ -43,7 +44,7 @@ let package = Package(
     tests("FuseTests", ["Fuse", "Platform"]),
     tests("FamfsMountTests", ["FamfsMount", "Famfs", "Fuse", "Memory", "Platform"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
-    tests("CommandsTests", ["Commands"]),
+    tests("CommandsTests", ["Commands", "Famfs", "Memory", "Platform"]),
     tests("IntegrationTests", ["Fuse", "Platform"]),
   ],
   swiftLanguageModes: [.v6]

@@ -134,9 +134,19 @@ EXPORT void *mmap(void *wanted, size_t length, int protection, int flags, int fi
 }
 
 EXPORT int munmap(void *place, size_t length) {
-    int result = kernel_munmap(place, length);
-    if (result == 0) forget_range((uintptr_t)place, (uintptr_t)place + round_up(length));
-    return result;
+    return length > SIZE_MAX / 2 ? kernel_munmap(place, length) : unmap_range((uintptr_t)place, (uintptr_t)place + round_up(length));
+}
+
+/* A file's space is its own for good: what would free a part of it would punch a hole into the device. */
+EXPORT int madvise(void *place, size_t length, int advice) {
+    struct record found;
+    uintptr_t start = (uintptr_t)place;
+    if (advice == MADV_REMOVE && length <= SIZE_MAX / 2 && find_overlap(start, start + length, &found)) {
+        release_layout(found.layout);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return (int)syscall(SYS_madvise, place, length, advice);
 }
 
 /* For hosts that do not share caches with this one. */
@@ -237,15 +247,20 @@ static void *remap_direct(struct record record, uintptr_t old, size_t size, size
     /* What is new comes first: when it cannot be had, the old range is as it was. */
     int error = more ? map_range(layout, offset + size, more, protection, record.type, record.writable, place + size) : 0;
     if (error == 0 && moves && size) {
+        /* The old range may be another thread's as soon as it has been moved. */
+        forget_range(old, old + size);
         int moved = move_areas(old, old + size, place);
-        error = moved < 0 ? moved : 0;
+        if (moved < 0) {
+            error = moved;
+            struct record back = {old, old + size, offset, record.layout, record.type, record.writable};
+            add_record(back);
+        }
     }
     if (error) {
         if (moves) kernel_munmap(place, wanted);
         else kernel_munmap(place + size, more);
         return failed(-error);
     }
-    if (moves && size) forget_range(old, old + size);
     record.start = (uintptr_t)place;
     record.end = record.start + wanted;
     record.offset = offset;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -105,6 +106,12 @@ uint64_t layout_pages(const struct layout *layout) { return (layout->size + page
 
 /* --- Mapping ---------------------------------------------------------------------------------------------------- */
 
+/* hugetlbfs maps whole huge pages only, and takes what is too short for longer. */
+static bool has_small_pages(int file) {
+    struct statfs about;
+    return fstatfs(file, &about) == 0 && about.f_type != 0x958458f6;
+}
+
 /* Opens a device and makes sure that it is the one that is meant: names can be given to others. */
 static int open_device(const struct device *device, bool writable) {
     int file = open(device->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -113,7 +120,7 @@ static int open_device(const struct device *device, bool writable) {
     int result = -ENODEV;
     /* A block device's mapping would be this host's page cache. */
     if (fstat(file, &status) == 0 && (S_ISREG(status.st_mode) || S_ISCHR(status.st_mode)) &&
-        !(S_ISREG(status.st_mode) && status.st_size < (off_t)large_page)) {
+        !(S_ISREG(status.st_mode) && status.st_size < (off_t)large_page) && has_small_pages(file)) {
         unsigned char *start = kernel_mmap(NULL, large_page, PROT_READ, MAP_SHARED, file, 0);
         if (start != MAP_FAILED) {
             if (!memcmp(start + 48, device->volume, 16) && !memcmp(start + 64, device->uuid, 16)) result = 0;
@@ -167,6 +174,7 @@ int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, in
         }
         void *at = kernel_mmap(place + done, piece.length, protection, flags | MAP_FIXED, files[number], (int64_t)piece.offset);
         if (at == MAP_FAILED) result = -errno;
+        else syscall(SYS_madvise, at, piece.length, MADV_HUGEPAGE); /* where they are given to those who ask */
         done += piece.length;
     }
     for (int i = 0; i < layout->device_count; i++)

@@ -73,6 +73,16 @@ void forget_range(uintptr_t start, uintptr_t end) {
     give();
 }
 
+int unmap_range(uintptr_t start, uintptr_t end) {
+    /* What is the caller's to unmap can have no record later if it has none now. */
+    if (records_are_empty()) return kernel_munmap((void *)start, end - start);
+    take();
+    int result = kernel_munmap((void *)start, end - start);
+    if (result == 0) forget(start, end);
+    give();
+    return result;
+}
+
 void add_record(struct record record) {
     take();
     forget(record.start, record.end);

@@ -20,8 +20,10 @@ struct layout *layout_in(struct held_layout *layout);
 
 bool records_are_empty(void);
 bool records_are_full(void);
-/* Takes a range out: something else is there now, or nothing. */
+/* Takes a range out: something else is there now, which is the caller's. */
 void forget_range(uintptr_t start, uintptr_t end);
+/* Unmaps a range and takes it out, before another thread can have mapped something there. */
+int unmap_range(uintptr_t start, uintptr_t end);
 /* Adds a range, and takes its share of the layout. What was there before is taken out. */
 void add_record(struct record record);
 /* Finds the record of an address, with a share of its layout, to be released; false when there is none. */

@@ -10,9 +10,11 @@
 #include <syslog.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -33,9 +35,33 @@ bool weft_is_dax(int file) {
 
 int weft_direct(void) { return O_DIRECT; }
 
-bool weft_in_sysfs(int file) {
-    struct statfs about;
-    return fstatfs(file, &about) == 0 && about.f_type == SYSFS_MAGIC;
+int weft_file_system(int file, struct weft_file_system *about) {
+    struct statfs found;
+    if (fstatfs(file, &found)) return -1;
+    *about = (struct weft_file_system){(uint64_t)found.f_type, (uint64_t)found.f_bsize, found.f_blocks, found.f_bavail};
+    return 0;
+}
+
+enum { COLLAPSE = 25 };  // MADV_COLLAPSE, of Linux 6.1
+
+int weft_collapse(void *start, size_t count) { return madvise(start, count, COLLAPSE); }
+
+bool weft_can_collapse(size_t huge) {
+    int file = (int)syscall(SYS_memfd_create, "famfs: huge page", 1u);  // MFD_CLOEXEC
+    if (file < 0) return false;
+    bool can = false;
+    char *room = MAP_FAILED;
+    if (ftruncate(file, (off_t)huge) == 0) room = mmap(NULL, 2 * huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room != MAP_FAILED) {
+        char *start = room + (huge - (uintptr_t)room % huge) % huge;
+        if (mmap(start, huge, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED) {
+            // One page must be there, and mapped: what is empty is not made a huge page.
+            can = pwrite(file, "", 1, 0) == 1 && *(volatile char *)start == 0 && weft_collapse(start, huge) == 0;
+        }
+        munmap(room, 2 * huge);
+    }
+    close(file);
+    return can;
 }
 
 int weft_punch_hole(int file, int64_t offset, int64_t count) {

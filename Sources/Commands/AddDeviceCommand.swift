@@ -67,38 +67,3 @@ extension Option {
   static let device = Option(
     nil, "device", "PATH", "where a further device of the volume is, if it is a plain file; may be repeated")
 }
-
-/// A plain file that stands for a device.
-struct SimulatedDevice {
-  /// Whether this made it; false when a file of just this size was there.
-  let isNew: Bool
-  private let path: String
-
-  /// Makes one, unless it is there.
-  init(_ path: String, size: UInt64) throws {
-    self.path = path
-    if isDamaged(path) { throw FamfsError.other("\(path): the path is not UTF-8, so it cannot be made; rename it") }
-    do {
-      let file = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o600)
-      do { try file.truncate(to: size) } catch {
-        unlink(path)
-        throw FamfsError.other("\(path) cannot have \(size) bytes: \(error)")
-      }
-      isNew = true
-    } catch let error as Errno {
-      guard error == .exists else { throw FamfsError.other("\(path) cannot be made: \(error); name another file") }
-      let status: FileStatus
-      do { status = try FileStatus(path: path) } catch {
-        throw FamfsError.other("\(path) cannot be made: \(error); name another file")
-      }
-      guard status.kind == .regular, status.size == size else {
-        throw FamfsError.other(
-          "\(path) is there with \(status.size) bytes; leave --size out to use it as it is, or remove it first")
-      }
-      isNew = false
-    }
-  }
-
-  /// Takes it away again, if this made it.
-  func remove() { if isNew { unlink(path) } }
-}

@@ -77,12 +77,14 @@ final class CopySource {
   func copy(
     _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, check: () throws -> Void, progress: (UInt64) -> Void
   ) throws {
+    if isStream { device.prepare(at: range.offset, count: range.length) }
     try forEachPiece(fileOffset, range.length, inMemory: false) { piece, place in
       try check()
       switch piece {
       case .bytes(let bytes): try device.write(at: range.offset + place, from: bytes)
       case .hole(let count): try device.zero(at: range.offset + place, count: count)
       case .file(let offset, let count):
+        device.prepare(at: range.offset + place, count: count)
         let copied: UInt64
         do { copied = try device.copy(from: file, at: offset, to: range.offset + place, count: count) } catch {
           throw FamfsError.other(

@@ -208,6 +208,7 @@ enum CreateCommand: Verb {
     let piece = UnsafeMutableRawBufferPointer.allocate(
       byteCount: Int(min(range.length, 1 << 20)), alignment: 4096)
     defer { piece.deallocate() }
+    device.prepare(at: range.offset, count: range.length)
     var done: UInt64 = 0
     while done < range.length {
       let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<Int(min(UInt64(piece.count), range.length - done))])

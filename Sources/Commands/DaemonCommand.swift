@@ -81,6 +81,7 @@ enum DaemonCommand: Verb {
     options.isStrict = try arguments.has("strict") || list.has("strict") || Strict.isAsked()
     options.isReadOnly = list.has("ro")
     options.publishes = list.has("publish")
+    options.kernelMapModes = list.has("nofmap") ? [] : list.has("fmap") ? [.famfs, .devdax] : [.famfs]
     options.allowsPrograms = !list.has("noexec")
     options.isForeground = arguments.has("debug")
     return options

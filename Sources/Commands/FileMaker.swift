@@ -179,7 +179,8 @@ final class FileMaker {
       do {
         while done < range.length {
           try checkMaster()
-          let count = min(FileMaker.stride, range.length - done)
+          // No huge page of the device lies across two of them.
+          let count = min(FileMaker.stride - (range.offset + done) % FileMaker.stride, range.length - done)
           let piece = Extent(device: range.device, offset: range.offset + done, length: count)
           try fill(device, piece, fileOffset + done)
           done += count

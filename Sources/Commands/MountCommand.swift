@@ -20,6 +20,9 @@ enum MountCommand: Verb {
     -o coherent says that the hardware keeps the hosts' caches coherent, which is the default on plain files; with -o
     noncoherent, the default elsewhere, each write is in the memory before it returns, and each read comes from there.
     With -o publish the master publishes the volume for EROFS after each commit, see famfs publish.
+
+    A kernel that has famfs reads, writes and maps the memory by itself where all of the volume's devices are in mode
+    famfs (see famfs device); then files are made by famfs cp, mkdir and creat only. -o nofmap keeps it from that.
     """
   static let options = [
     Option("c", "cache", CachePolicy.choices, "what the page cache keeps of contents (auto: until the next open)"),

@@ -5,11 +5,13 @@ struct MountOptionList {
   private(set) var devices: [String] = []
 
   private static let words: Set = [
-    "ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent", "publish",
+    "ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent", "publish", "fmap", "nofmap",
   ]
   private static let wordsWithValue: Set = ["cache", "timeout", "device", "commit"]
   private static let opposites = ["rw": "ro", "exec": "noexec"]
-  private static let alternatives = ["coherent": "noncoherent", "noncoherent": "coherent"]
+  private static let alternatives = [
+    "coherent": "noncoherent", "noncoherent": "coherent", "fmap": "nofmap", "nofmap": "fmap",
+  ]
   /// For mount(8) and systemd, or true of every famfs mount.
   private static let ignored: Set = [
     "defaults", "_netdev", "nofail", "auto", "noauto", "user", "users", "nouser", "owner", "group", "nosuid", "nodev",

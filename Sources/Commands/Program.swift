@@ -13,7 +13,7 @@ public enum Program {
   private static let verbs: [any Verb.Type] = [
     MountCommand.self, UnmountCommand.self, MakeDirectoryCommand.self, CopyCommand.self, CreateCommand.self,
     VerifyCommand.self, FlushCommand.self, ExecCommand.self, RemoveCommand.self, CloneCommand.self,
-    AddDeviceCommand.self,
+    AddDeviceCommand.self, DeviceCommand.self,
     TakeOverCommand.self,
     LogplayCommand.self,
     CheckCommand.self, PublishCommand.self,

@@ -54,7 +54,7 @@ enum PublishCommand: Verb {
     if let mount = MountedVolume.of(device: operand).first {
       throw FamfsError.other("\(operand) is mounted at \(mount.mountPoint); name that path")
     }
-    guard try FileStatus(path: operand).kind != .directory else {
+    if (try? FileStatus(path: operand))?.kind == .directory {
       throw FamfsError.other("\(operand) is in no mounted famfs")
     }
     let device = try MountLock.exclusive(operand)

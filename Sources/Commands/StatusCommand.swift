@@ -10,13 +10,14 @@ enum StatusCommand: Verb {
   static let about = """
     Show the famfs mounts of this host, or one of them, and how each is used.
 
-    A daemon that does not answer within 5 seconds is left alone, and its mount shown as unreachable.
+    A daemon that does not answer within 5 seconds is left alone, and its mount shown as unreachable. Views that famfs
+    publish made and the kernel's EROFS has mounted are shown too, if this user may read their device.
 
     Exit status 0, also when a daemon is gone, which is shown; 1 when what is named is not mounted. With --json: mounts,
-    a list of device, mount_point, state (serving, dead or unreachable) and trouble (a sentence, or null); of those that
-    serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
+    a list of device, mount_point, state (serving, dead, unreachable or view) and trouble (a sentence, or null); of views
+    also volume_uuid and data_path; of those that serve also role (master or client), master_uuid, volume_uuid, entries, entry_capacity, bad_entries, files,
     directories, used_bytes, free_bytes, daemon_pid, strict (see famfs mount), data_path, devices (of index, uuid, bytes, free_bytes, path or null,
-    trouble or null), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
+    trouble or null, page_bytes: of the largest pages that it is mapped by, and page_origin: why), hosts (the mounts of the volume on all hosts: host_name, system_uuid, role, alive, since, entries,
     seconds_silent or null), coherence (coherent or noncoherent), disabled (why nothing can be added any more, or null),
     memory_errors (ranges that could not be used: device, offset, bytes, fault, count, first, contents, files, file_count)
     and memory_errors_unlisted (accesses that met others).
@@ -32,26 +33,27 @@ enum StatusCommand: Verb {
 
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count <= 1 else { throw UsageError("name one path or one device, or nothing") }
-    let mounts = try arguments.operands.first.map(find) ?? MountedVolume.all()
+    let views = ViewMount.all(arguments.operands.first)
+    let mounts = try arguments.operands.first.map { try find($0, isView: !views.isEmpty) } ?? MountedVolume.all()
     let looks = mounts.map { mount in (mount, try? Look { state(of: mount) }) }
     let deadline = Clock.monotonic() + MountedVolume.patience
     let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence)) }
     if arguments.has("json") {
-      JSON.object([("mounts", .list(found.map(json)))]).print()
-    } else if found.isEmpty {
+      JSON.object([("mounts", .list(found.map(json) + views.map(\.json)))]).print()
+    } else if found.isEmpty, views.isEmpty {
       printOut("no famfs is mounted\n")
     } else {
-      printOut(found.map(text).joined(separator: "\n"))
+      printOut((found.map(text) + views.map(\.text)).joined(separator: "\n"))
     }
     return 0
   }
 
-  private static func find(_ operand: String) throws -> [Mount] {
+  private static func find(_ operand: String, isView: Bool) throws -> [Mount] {
     // A mount that does not answer cannot be looked into, so compare names before asking the kernel.
     if let mount = MountedVolume.lost(around: operand) { return [mount] }
     if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type { return [mount] }
     let mounts = MountedVolume.of(device: operand)
-    if !mounts.isEmpty { return mounts }
+    if isView || !mounts.isEmpty { return mounts }
     do { return [try VolumePath(operand).mount] } catch {
       throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
     }
@@ -89,7 +91,7 @@ enum StatusCommand: Verb {
           daemon:      process \(status.processID)
           data path:   \(status.dataPath)
 
-        """ + memory.text + (devices.count > 1 ? devices.map(text).joined() : "")
+        """ + pages(devices) + memory.text + (devices.count > 1 ? devices.map(text).joined() : "")
         + peers.map(text).joined()
     }
   }
@@ -103,9 +105,16 @@ enum StatusCommand: Verb {
       + "\(timestamp(beat.since)), has followed \(beat.entries) entries\n"
   }
 
+  /// A line for all devices, when they have the same.
+  private static func pages(_ devices: [DeviceUsage]) -> String {
+    guard let pages = devices.first?.pages, devices.allSatisfy({ $0.pages == pages }) else { return "" }
+    return "  pages:       \(pages.name) (\(oneLine(pages.origin)))\n"
+  }
+
   private static func text(_ device: DeviceUsage) -> String {
     let place = device.trouble ?? device.path ?? ""
-    return "  device \(device.index):    \(device.size) bytes, \(device.free) free, \(oneLine(place))\n"
+    let pages = device.pages.map { ", pages of \($0.name)" } ?? ""
+    return "  device \(device.index):    \(device.size) bytes, \(device.free) free\(pages), \(oneLine(place))\n"
   }
 
   private static func json(_ mount: Mount, _ state: State) -> JSON {

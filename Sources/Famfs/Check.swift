@@ -1,3 +1,4 @@
+import Memory
 import Platform
 
 /// How a volume's space and log are used.
@@ -43,11 +44,15 @@ public struct DeviceUsage: Equatable, Sendable {
   public var path: String?
   /// Why it cannot be reached, or what is wrong with it: a sentence.
   public var trouble: String?
+  /// The pages that its memory is mapped by; nil where nobody knows.
+  public var pages: DevicePages?
 
   /// A device and how it is used.
-  public init(index: UInt64, uuid: UUID, size: UInt64, free: UInt64, path: String?, trouble: String?) {
+  public init(
+    index: UInt64, uuid: UUID, size: UInt64, free: UInt64, path: String?, trouble: String?, pages: DevicePages? = nil
+  ) {
     (self.index, self.uuid, self.size, self.free) = (index, uuid, size, free)
-    (self.path, self.trouble) = (path, trouble)
+    (self.path, self.trouble, self.pages) = (path, trouble, pages)
   }
 }
 

@@ -139,14 +139,15 @@ extension Volume {
   public func devices() -> [DeviceUsage] {
     let free = tree.withLock { tree in tree.space.devices.map { $0.freeCount * $0.unit } }
     let first = DeviceUsage(
-      index: 0, uuid: superblock.deviceUUID, size: device.size, free: free[0], path: device.path, trouble: nil)
+      index: 0, uuid: superblock.deviceUUID, size: device.size, free: free[0], path: device.path, trouble: nil,
+      pages: device.pages)
     return members.withLock { members in
       [first]
-        + members.map { member in
+        + members.map { (member: Member) -> DeviceUsage in
           DeviceUsage(
             index: UInt64(member.record.index), uuid: member.record.uuid, size: member.record.size,
             free: free.indices.contains(Int(member.record.index)) ? free[Int(member.record.index)] : 0,
-            path: member.memory?.path, trouble: member.trouble.map { "\($0)" })
+            path: member.memory?.path, trouble: member.trouble.map { "\($0)" }, pages: member.memory?.pages)
         }
     }
   }

@@ -31,6 +31,9 @@ public struct DaemonOptions: Sendable {
   public var publishes = false
   /// Nanoseconds from the last close of a file that a program made to its commit.
   public var commitDelay: UInt64 = 1_000_000_000
+  /// The modes of dax devices in which a famfs kernel may find files' memory by itself, where all else that it needs is
+  /// there.
+  public var kernelMapModes: Set<DaxMode> = [.famfs]
   /// Whether programs on it may be run.
   public var allowsPrograms = true
   /// Whether it does no more than the public famfs does.
@@ -105,7 +108,11 @@ public enum Daemon {
     let settings = LiveSettings(
       cache: options.cache ?? usual, lifetime: options.lifetime, coherence: coherence,
       namesGo: volume.isReclaiming)
-    let fileSystem = FamfsFileSystem(volume: volume, folder: folder.path, settings: settings, pulse: pulse)
+    // What the kernel reads by itself nobody invalidates.
+    let modes = options.coherence == .noncoherent ? [] : options.kernelMapModes
+    let kernelMaps = KernelMaps(of: volume, in: modes)
+    let fileSystem = FamfsFileSystem(
+      volume: volume, folder: folder.path, settings: settings, pulse: pulse, kernelMaps: kernelMaps)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
@@ -124,7 +131,7 @@ public enum Daemon {
       return activity
     }
     let status = { @Sendable in
-      MountStatus(volume, mountedAs: mount.device, cache: settings.cache, isStrict: options.isStrict)
+      MountStatus(volume, mountedAs: mount.device, settings, isStrict: options.isStrict)
     }
     do {
       let notifier = Notifier(door)
@@ -157,7 +164,7 @@ public enum Daemon {
         volume: volume, log: log, mount: mount,
         facts: {
           MountFacts(status: status(), devices: volume.devices(), peers: pulse?.peers ?? [], activity: activity())
-        }, memory: { MemoryStatus(volume, settings.coherence) })
+        }, memory: { MemoryStatus(volume, settings.coherenceInEffect) })
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
       try ready(summary(of: volume, options))

@@ -18,13 +18,18 @@ struct FamfsFileSystem: FileSystem {
   private let settings: LiveSettings
   /// Tells whether this mount still counts, where files can be removed.
   private let pulse: Pulse?
+  /// What a famfs kernel is told; nil where it is offered nothing.
+  private let kernelMaps: KernelMaps?
   /// The handle of a file whose open is counted.
   private static let counted = FileHandle(rawValue: 2)
   /// Whether files open for direct I/O can be mapped shared: Linux 6.6 (FUSE_DIRECT_IO_ALLOW_MMAP).
   private let mapsDirectFiles = kernelVersion() >= (6, 6)
 
-  init(volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil) {
+  init(
+    volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil, kernelMaps: KernelMaps? = nil
+  ) {
     self.volume = volume
+    self.kernelMaps = kernelMaps
     self.pulse = volume.isReclaiming ? pulse : nil
     self.folder = Array(folder.utf8)
     self.settings = settings
@@ -32,6 +37,13 @@ struct FamfsFileSystem: FileSystem {
 
   var lifetime: UInt64 { settings.lifetime }
   var nameLifetime: UInt64 { settings.nameLifetime }
+
+  var traits: FileSystemTraits { kernelMaps == nil ? [] : .memoryMaps }
+
+  func began(_ agreement: Agreement) { settings.kernelMaps = agreement.flags.contains(.daxFileMaps) }
+
+  /// Whether programs may make files on the mount, as far as the kernel goes: see DESIGN.md, "Famfs kernels".
+  var mayStage: Bool { !settings.kernelMaps }
 
   /// Names can be made by famfs cp, mkdir and creat only, and metadata is the master's.
   func refusal(of opcode: Opcode) -> Errno { opcode.changesNames ? refusal : .noSystemCall }
@@ -64,7 +76,7 @@ struct FamfsFileSystem: FileSystem {
   func create(
     _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ intent: OpenIntent, _ caller: Caller
   ) throws(Errno) -> (entry: Entry, opened: Opened) {
-    guard isDefaults(name, in: try NodeNumber(directory)) else { throw refusal }
+    guard isDefaults(name, in: try NodeNumber(directory)), mayStage else { throw refusal }
     return (try defaults.make(flags: intent.flags), Opened(.none, .directIO))
   }
 
@@ -181,7 +193,7 @@ struct FamfsFileSystem: FileSystem {
     let number = try NodeNumber(node)
     if number.isMeta {
       if intent.isWriting { throw refusal }
-      return Opened(.none, .directIO)  // it changes with every append
+      return Opened(.none, settings.kernelMaps ? .keepCache : .directIO)  // it changes with every append
     }
     if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
     guard pulse != nil else { return Opened(.none, flags(intent)) }
@@ -196,7 +208,9 @@ struct FamfsFileSystem: FileSystem {
 
   /// How the kernel treats an open file.
   func flags(_ intent: OpenIntent) -> OpenFlags {
-    switch settings.cache {
+    // Nothing of a mapped file is in the page cache; to have it dropped would take the memory from who has it mapped.
+    if settings.kernelMaps { return .keepCache }
+    return switch settings.cache {
     case .never: [.directIO, .parallelDirectWrites]
     // A writer goes past the page cache, which would cut a write into pages and hand them over one by one: then one
     // that crosses the file's end is refused whole, up to the largest request.
@@ -254,7 +268,20 @@ struct FamfsFileSystem: FileSystem {
     }
   }
 
+  func memoryMap(_ node: NodeID, _ caller: Caller) throws(Errno) -> MemoryMap {
+    guard let kernelMaps, !AllocationDefaults.owns(node) else { throw .noData }
+    return try kernelMaps.map(of: NodeNumber(node))
+  }
+
+  func memoryDevice(_ index: UInt32, _ caller: Caller) throws(Errno) -> [UInt8] {
+    guard let kernelMaps else { throw .noDevice }
+    return try kernelMaps.device(index)
+  }
+
   func foundUnreadable(_ memory: UnsafeRawBufferPointer) { volume.examine(memory) }
+
+  /// Bytes from which on a write is likely to be followed by one behind it.
+  private static let bulk = 128 << 10
 
   func write(
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
@@ -278,6 +305,7 @@ struct FamfsFileSystem: FileSystem {
         for range in ranges[..<found.pieces] {
           let piece = UnsafeRawBufferPointer(rebasing: data[done..<done + Int(range.length)])
           let memory = try volume.memory(range.device)
+          if data.count >= FamfsFileSystem.bulk && size >= 2 << 20 { memory.prepare(around: range) }
           switch settings.coherence {
           case .coherent: try memory.write(at: range.offset, from: piece)
           case .noncoherent: try memory.writeAmongOthers(at: range.offset, from: piece)
@@ -359,5 +387,14 @@ extension TimeChange {
     case .now: now
     case .at(let time): UInt64(clamping: time)
     }
+  }
+}
+
+extension MemoryDevice {
+  /// Prepares the huge pages that a range lies in.
+  fileprivate func prepare(around range: Extent) {
+    let huge: UInt64 = 2 << 20
+    let start = range.offset / huge * huge
+    prepare(at: start, count: (range.offset - start + range.length + huge - 1) / huge * huge)
   }
 }

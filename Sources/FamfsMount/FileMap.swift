@@ -14,13 +14,15 @@ enum FileMap {
   }
 
   /// Whether a device's mapping is memory that other hosts see, and no host's own cache.
-  private static func isMemory(_ device: MappedDevice) -> Bool { device.kind == .file || device.kind == .dax }
+  private static func isMemory(_ device: MappedDevice) -> Bool {
+    device.kind == .dax || device.kind == .file && device.hasSmallPages
+  }
 
   /// The attribute's value: a line `volume UUID`, a line `device INDEX UUID PATH` for each device that the file has
   /// bytes on, a line `size BYTES chunk BYTES` (a chunk of 0: the extents follow each other), and a line
   /// `extent DEVICE OFFSET LENGTH` for each extent or strip, all in bytes.
   /// - Throws: ENODATA when the file cannot be mapped directly: it is a directory, empty, or one of the volume's own;
-  ///   it lies on memory that each host has cached for itself; or it can be removed, and then nobody would know that
+  ///   it lies on memory that each host has cached for itself, or that is mapped in whole huge pages only; or it can be removed, and then nobody would know that
   ///   somebody still has its memory.
   static func text(of number: NodeNumber, in volume: Volume) throws(Errno) -> [UInt8] {
     let node = try volume.node(number)

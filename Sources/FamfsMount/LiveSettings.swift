@@ -8,6 +8,7 @@ final class LiveSettings: Sendable {
   private let policy: Atomic<Int>
   private let nanoseconds: Atomic<UInt64>
   private let nameLimit: Atomic<UInt64>
+  private let kernel = Atomic(false)
   /// How long names may be kept that can be removed, where the kernel cannot be told: see DESIGN.md, "Names that go".
   private static let shortLife: UInt64 = 100_000_000
 
@@ -35,6 +36,16 @@ final class LiveSettings: Sendable {
 
   /// How long the kernel may keep a name, in nanoseconds.
   var nameLifetime: UInt64 { min(lifetime, nameLimit.load(ordering: .relaxed)) }
+
+  /// Whether the kernel finds files' memory by itself: fixed once it has mounted. Then all files have the sizes that they
+  /// have in the log, and nothing is staged.
+  var kernelMaps: Bool {
+    get { kernel.load(ordering: .relaxed) }
+    set { kernel.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Who looks after contents at this moment: what the kernel reads and writes by itself, the hardware alone.
+  var coherenceInEffect: Coherence { kernelMaps ? .coherent : coherence }
 
   /// From now on the kernel is told when names are gone.
   func namesAreTold() { nameLimit.store(.max, ordering: .relaxed) }

@@ -27,7 +27,8 @@ extension DeviceUsage {
   public var members: [(key: String, value: JSON)] {
     [
       ("index", .number(index)), ("uuid", JSON(uuid)), ("bytes", .number(size)), ("free_bytes", .number(free)),
-      ("path", JSON(path)), ("trouble", JSON(trouble)),
+      ("path", JSON(path)), ("trouble", JSON(trouble)), ("page_bytes", pages.map { .number($0.size) } ?? .null),
+      ("page_origin", JSON(pages?.origin)),
     ]
   }
 }

@@ -34,6 +34,9 @@ public protocol FileSystem: Sendable {
   /// What the file system asks of its session. Read once.
   var traits: FileSystemTraits { get }
 
+  /// What was agreed with the kernel, before it asks for anything else. By default nothing.
+  func began(_ agreement: Agreement)
+
   /// The answer to operations that have no method here, such as symlink, link and setxattr, and to those whose method
   /// is left at its default and says so.
   ///
@@ -237,6 +240,17 @@ public protocol FileSystem: Sendable {
     _ node: NodeID, _ handle: FileHandle, _ offset: UInt64, _ target: SeekTarget, _ caller: Caller
   ) throws(Errno) -> UInt64
 
+  /// Where a file's bytes are, for a famfs kernel: it asks behind each open of a regular file, until it was told. Asked
+  /// under the trait `memoryMaps` only, and where that was agreed. By default refused as `refusal(of: .getFmap)` says.
+  ///
+  /// The kernel keeps the map for as long as it knows the node. It takes an error for that of the open.
+  func memoryMap(_ node: NodeID, _ caller: Caller) throws(Errno) -> MemoryMap
+
+  /// The path of a memory device that a map names: of a character device, absolute, at most 255 bytes without NUL; the
+  /// kernel opens it once. By default refused as `refusal(of: .getDaxdev)` says.
+  /// - Throws: ENODEV when there is none of this index.
+  func memoryDevice(_ index: UInt32, _ caller: Caller) throws(Errno) -> [UInt8]
+
   /// Memory that a `read` named could not be read, and the reader got EIO for all that it asked for. Parts of it may be
   /// well. By default nothing.
   func foundUnreadable(_ memory: UnsafeRawBufferPointer)
@@ -248,6 +262,9 @@ public protocol FileSystem: Sendable {
 extension FileSystem {
   /// None.
   public var traits: FileSystemTraits { [] }
+
+  /// Nothing.
+  public func began(_ agreement: Agreement) {}
 
   /// ENOSYS for all.
   public func refusal(of opcode: Opcode) -> Errno { .noSystemCall }
@@ -369,6 +386,14 @@ extension FileSystem {
     _ node: NodeID, _ handle: FileHandle, _ offset: UInt64, _ target: SeekTarget, _ caller: Caller
   ) throws(Errno) -> UInt64 {
     throw .noSystemCall
+  }
+
+  /// Refused.
+  public func memoryMap(_ node: NodeID, _ caller: Caller) throws(Errno) -> MemoryMap { throw refusal(of: .getFmap) }
+
+  /// Refused.
+  public func memoryDevice(_ index: UInt32, _ caller: Caller) throws(Errno) -> [UInt8] {
+    throw refusal(of: .getDaxdev)
   }
 
   /// Nothing.

@@ -187,6 +187,8 @@ public final class Session<Files: FileSystem, Door: Transport>: Sendable {
     case .syncfs: try syncfs(request)
     case .getxattr: try getxattr(request, worker)
     case .listxattr: try listxattr(request, worker)
+    case .getFmap: try memoryMap(request, worker)
+    case .getDaxdev: try memoryDevice(request, worker)
     case .destroy: destroyed()
     default: throw fileSystem.refusal(of: opcode)
     }
@@ -196,6 +198,7 @@ public final class Session<Files: FileSystem, Door: Transport>: Sendable {
     let offer = try InitOffer(parsing: request.body.bytes)
     let answer = try negotiation.withLock { (negotiation) throws(Errno) in
       let answer = try negotiation.answer(offer)
+      if let agreement = negotiation.agreement { fileSystem.began(agreement) }
       isReady.store(negotiation.agreement != nil, ordering: .releasing)
       return answer
     }

@@ -40,9 +40,15 @@ struct DeviceShape {
     do { status = try file.status() } catch { throw DeviceError("\(path): \(error)", error) }
     switch status.kind {
     case .regular:
-      kind = weft_in_sysfs(file.rawValue) ? .pci : .file
+      let about = try? HostFileSystem(of: file)
+      kind = about?.kind == .sysfs ? .pci : .file
       size = status.size
-      alignment = size >= UInt64(DeviceShape.hugePage) ? DeviceShape.hugePage : 4096
+      alignment =
+        if let about, about.kind == .hugetlbfs, about.blockSize <= 16 << 30 {
+          max(DeviceShape.hugePage, Int(about.blockSize))
+        } else {
+          size >= UInt64(DeviceShape.hugePage) ? DeviceShape.hugePage : 4096
+        }
     case .characterDevice:
       (size, alignment) = try DeviceShape.dax(status.specialDevice, path)
       kind = .dax

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import Platform
+import Synchronization
 
 /// A device that is mapped whole: every kind there is.
 public final class MappedDevice: MemoryDevice {
@@ -13,8 +14,10 @@ public final class MappedDevice: MemoryDevice {
   let file: FileDescriptor
   let mapping: Mapping
   private let persistence: Persistence
-  private let isWritable: Bool
+  let isWritable: Bool
   let found = MemoryErrors()
+  let shape: DeviceShape
+  let knownSource = Mutex<PageSource?>(nil)
 
   /// Opens and maps the device at `path`.
   /// - Parameter unmounted: insists that no other file system has it mounted (block devices only; the kernel knows).
@@ -50,6 +53,7 @@ public final class MappedDevice: MemoryDevice {
   ) {
     self.path = path
     self.isWritable = isWritable
+    self.shape = shape
     kind = shape.kind
     size = shape.size
     persistence = Persistence(of: shape.kind, file: file.rawValue)
@@ -61,9 +65,13 @@ public final class MappedDevice: MemoryDevice {
     _ file: borrowing FileDescriptor, _ shape: DeviceShape, _ path: String, writable: Bool
   ) throws(DeviceError) -> Mapping {
     do throws(Errno) {
-      return try Mapping(of: file, count: shape.size, writable: writable, alignment: shape.alignment)
+      let mapping = try Mapping(of: file, count: shape.size, writable: writable, alignment: shape.alignment)
+      if shape.kind == .file { mapping.preferHugePages() }
+      return mapping
     } catch {
-      throw DeviceError("\(path) cannot be mapped: \(error)", error)
+      let isFamfs = shape.kind == .dax && daxMode(of: file) == .famfs
+      let remedy = "; this kernel lets nobody map a device in famfs mode: see famfs device mode"
+      throw DeviceError("\(path) cannot be mapped: \(error)" + (isFamfs ? remedy : ""), error)
     }
   }
 
@@ -140,13 +148,39 @@ public final class MappedDevice: MemoryDevice {
 
   /// In plain files a hole, on dax stores past the caches, elsewhere, and for parts of pages, stores.
   public func zero(at offset: UInt64, count: UInt64) throws(Errno) {
-    let to = try target(offset, count)
+    _ = try target(offset, count)
     // In a plain file a hole is the quickest zero there is, and takes no memory.
-    if kind == .file, count >= 4096, try !isCutShort(),
-      weft_punch_hole(file.rawValue, Int64(offset), Int64(count)) == 0
-    {
-      return
+    let hole = kind == .file && count >= 4096 ? hole(in: offset..<offset + count) : nil
+    guard let hole, try !isCutShort(),
+      weft_punch_hole(file.rawValue, Int64(hole.lowerBound), Int64(hole.count)) == 0
+    else { return try store(zeros: offset..<offset + count) }
+    try store(zeros: offset..<hole.lowerBound)
+    try store(zeros: hole.upperBound..<offset + count)
+  }
+
+  /// What of a range is to become a hole: whole pages, for a part of a huge one would break it up; and nothing of what was
+  /// taken for the device alone, which another could take.
+  private func hole(in range: Range<UInt64>) -> Range<UInt64>? {
+    switch pageSource {
+    case .hugetlbfs: return nil
+    case .fixed, .gathered, .small: return range
+    case .hugeTmpfs:
+      let huge = UInt64(DeviceShape.hugePage)
+      let (start, end) = ((range.lowerBound + huge - 1) / huge * huge, range.upperBound / huge * huge)
+      return start < end ? start..<end : nil
     }
+  }
+
+  /// Whether nothing of a range was ever written; a store would make it take memory, as much as a large page has.
+  private func isHole(_ range: Range<UInt64>) -> Bool {
+    guard let run = try? file.run(at: range.lowerBound, before: range.upperBound), run.isHole else { return false }
+    return run.end >= range.upperBound && (try? isCutShort()) == false
+  }
+
+  private func store(zeros range: Range<UInt64>) throws(Errno) {
+    let (offset, count) = (range.lowerBound, range.upperBound - range.lowerBound)
+    if count == 0 || kind == .file && count >= 4096 && isHole(range) { return }
+    let to = try target(offset, count)
     if case .cacheLines = persistence { return try streamZeros(at: offset, count) }
     if !weft_guarded_fill(to, 0, Int(count)) { try streamZeros(at: offset, count) }
     try persistence.writeBack(to, count)

@@ -48,6 +48,12 @@ public protocol MemoryDevice: AnyObject, Sendable {
   /// Forgets what this CPU has cached of a range, so that the next load sees what other hosts wrote.
   func invalidate(at offset: UInt64, count: UInt64) throws(Errno)
 
+  /// Says that a range is about to be written whole, so that it can have the largest pages that there are.
+  func prepare(at offset: UInt64, count: UInt64)
+
+  /// The pages that its memory is mapped by; nil where nobody knows.
+  var pages: DevicePages? { get }
+
   /// What of it could not be used since it was opened; nil where nobody notes it.
   var errors: MemoryErrors? { get }
 
@@ -63,6 +69,12 @@ public protocol MemoryDevice: AnyObject, Sendable {
 }
 
 extension MemoryDevice {
+  /// Nothing to do.
+  public func prepare(at offset: UInt64, count: UInt64) {}
+
+  /// Unknown.
+  public var pages: DevicePages? { nil }
+
   /// Nobody notes errors.
   public var errors: MemoryErrors? { nil }
 

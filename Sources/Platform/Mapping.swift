@@ -36,5 +36,8 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
     bytes = UnsafeMutableRawBufferPointer(start: base, count: length)
   }
 
+  /// Asks for huge pages, where they are given to those who ask. The corresponding C function is `madvise`.
+  public func preferHugePages() { _ = madvise(bytes.baseAddress, bytes.count, MADV_HUGEPAGE) }
+
   deinit { munmap(bytes.baseAddress, bytes.count) }
 }

@@ -10,10 +10,13 @@ public struct Mount: Sendable, Equatable {
   public let type: String
   /// What was mounted: a device's path.
   public let source: String
+  /// The file system's own options, such as `rw,huge=always`: not those of the mount point.
+  public let options: String
 
   /// Whether they are the same in everything.
   public static func == (a: Mount, b: Mount) -> Bool {
-    a.device == b.device && a.root == b.root && a.mountPoint == b.mountPoint && a.type == b.type && a.source == b.source
+    a.device == b.device && a.root == b.root && a.mountPoint == b.mountPoint && a.type == b.type
+      && a.source == b.source && a.options == b.options
   }
 
   /// Reads one line; nil when it does not look like one.
@@ -28,6 +31,7 @@ public struct Mount: Sendable, Equatable {
     mountPoint = Mount.unescape(fields[4])
     type = Mount.unescape(fields[separator + 1])
     source = Mount.unescape(fields[separator + 2])
+    options = fields.dropFirst(separator + 3).first.map(Mount.unescape) ?? ""
   }
 
   /// Spaces, tabs, newlines, backslashes and hashes stand as three octal digits behind a backslash.
@@ -53,6 +57,11 @@ public struct Mount: Sendable, Equatable {
 
   static func parse(_ table: [UInt8]) -> [Mount] {
     table.split(separator: UInt8(ascii: "\n")).compactMap { Mount(line: String(decoding: $0, as: UTF8.self)[...]) }
+  }
+
+  /// The value of an option `NAME=VALUE`; nil when it is not there.
+  public func option(_ name: String) -> String? {
+    options.split(separator: ",").first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.utf8.count + 1)) }
   }
 
   /// What is mounted at a place, on top of whatever else is. Asks the table only, never the mount.

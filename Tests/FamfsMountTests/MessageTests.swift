@@ -81,7 +81,9 @@ private struct SeededRandom: RandomNumberGenerator {
   }
 
   mutating func device() -> DeviceUsage {
-    DeviceUsage(index: number(), uuid: .random(), size: number(), free: number(), path: text() + "x", trouble: nil)
+    DeviceUsage(
+      index: number(), uuid: .random(), size: number(), free: number(), path: text() + "x", trouble: nil,
+      pages: DevicePages(size: number() | 1, origin: text()))
   }
 
   mutating func requests() -> [ControlRequest] {

@@ -34,6 +34,8 @@ import Testing
       Message.request(.statx, Message().zeros(24)),
       Message.request(.fallocate, node: 2, Message.fallocate(at: 0, 5000)),
       Message.request(.syncfs, Message().zeros(8)),
+      Message.request(.getFmap, node: 2),
+      Message.request(.getDaxdev, node: 0, Message().u32(0)),
     ] + Message.changes
   }
 

@@ -8,7 +8,7 @@ struct CommandLineTests {
     ["famfs", "mount"], ["famfs", "umount"], ["famfs", "mkdir"], ["famfs", "cp"],
     ["famfs", "creat"], ["famfs", "logplay"], ["famfs", "fsck"], ["famfs", "check"], ["famfs", "getmap"],
     ["famfs", "chkread"], ["famfs", "mkmeta"], ["famfs", "verify"], ["famfs", "flush"], ["famfs", "clone"],
-    ["famfs", "status"],
+    ["famfs", "status"], ["famfs", "device"],
   ]
 
   @Test("every command has a --help", arguments: commands)

@@ -81,6 +81,7 @@ struct DirectTests {
       x = libc.mremap(w, pages + 4096 * 5000, 4096, 1)
       print("shrunk", x == w, ends(lambda: at(w + 4096, 1)), ends(lambda: at(w + 4095, 1)))
       print("in place", error(libc.mremap(q, 8192, 1 << 40, 0)), at(q, 10) == whole[4096 * 600:4096 * 600 + 10])
+      print("remove", libc.madvise(ctypes.c_void_p(p), 4096, 9), ctypes.get_errno(), at(p, 10) == whole[:10])
       os.close(file); os.close(own)
       print("closed", at(v, 10) == whole[4096 * 511:4096 * 511 + 10])
       sums = []
@@ -267,6 +268,64 @@ struct DirectTests {
       let outcome = try IntegrationTests.run([made, volume.device])
       #expect(
         outcome.stdout == "0 \(volume.master) 0 f g 5 -2 1 5000 1 0 ! 0 0 -21 -19\n", "\(outcome.stderr)")
+    }
+  }
+
+  @Test(
+    "a program that maps before its main does, and threads that unmap and map at once, see the file's bytes",
+    .enabled(if: Machine.has("clang"), "needs clang"))
+  func threads() throws {
+    let program = """
+      #define _GNU_SOURCE
+      #include <fcntl.h>
+      #include <pthread.h>
+      #include <stdio.h>
+      #include <stdlib.h>
+      #include <string.h>
+      #include <sys/mman.h>
+      #include <unistd.h>
+      enum { EDGE = (2 << 20) - 4096 };
+      static int file;
+      static char expected[8192], *early;
+      __attribute__((constructor)) static void before(void) {
+          file = open(getenv("MAPPED"), O_RDONLY);
+          early = mmap(NULL, 8192, PROT_READ, MAP_SHARED, file, EDGE);
+      }
+      static void *work(void *argument) {
+          (void)argument;
+          long wrong = 0;
+          for (int n = 0; n < 3000; n++) {
+              char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, EDGE);
+              // Grown into the next strip, which lies elsewhere on the device.
+              char *q = mremap(p, 4096, 8192, MREMAP_MAYMOVE);
+              if (q == MAP_FAILED || memcmp(q, expected, 8192)) wrong++;
+              if (q != MAP_FAILED) munmap(q, 8192);
+          }
+          return (void *)wrong;
+      }
+      int main(void) {
+          pthread_t threads[4];
+          long wrong = 0;
+          void *one;
+          if (pread(file, expected, 8192, EDGE) != 8192) return 2;
+          for (int n = 0; n < 4; n++) pthread_create(&threads[n], NULL, work, NULL);
+          for (int n = 0; n < 4; n++) pthread_join(threads[n], &one), wrong += (long)one;
+          printf("%d %ld\\n", !memcmp(early, expected, 8192), wrong);
+          char line[4096];
+          FILE *maps = fopen("/proc/self/maps", "r");
+          unsigned long from;
+          while (fgets(line, sizeof line, maps))
+              if (sscanf(line, "%lx-", &from) == 1 && from == (unsigned long)early) puts(strrchr(line, '/'));
+          return 0;
+      }
+      """
+    try withVolume { volume in
+      let path = volume.master + "/f"
+      try succeed(volume.famfs("creat", "-r", "-S", "5", "-s", "9000000", "-N", "3", "-B", "4", "-C", "2m", path))
+      let (source, made) = (try volume.room.file("program.c", Array(program.utf8)), volume.room.at("program"))
+      try succeed(IntegrationTests.run(["clang", "-O2", "-Wall", "-Werror", source, "-pthread", "-o", made]))
+      let outcome = try IntegrationTests.run(["famfs", "exec", made], environment: ["MAPPED": path])
+      #expect(outcome.stdout == "1 0\n/device\n\n", "\(outcome.stderr)")
     }
   }
 

@@ -213,7 +213,7 @@ struct PackagingTests {
       let control = try run(["dpkg-deb", "-f", package]).stdout
       for line in [
         "Package: weft\n", "Version: \(version)\n", "libc6", "zlib1g", "libblkid1", "fuse3\n",
-        "Recommends: libmicrohttpd12",
+        "Recommends: libmicrohttpd12", "libdaxctl1\n",
       ] {
         #expect(control.contains(line), "\(line)")
       }

@@ -133,6 +133,10 @@ struct PublishTests {
       try succeed(volume.famfs("publish", volume.master))
       let first = try mountView(volume)
       try expectSame(volume.master, first)
+      for path in [first, first + "/dir"] {
+        let status = try volume.famfs("status", path).stdout
+        #expect(try status.contains("EROFS, page cache") && status.contains(volume.uuid()))
+      }
       #expect(failure { open(first + "/new", O_CREAT | O_WRONLY, 0o644) } == .readOnlyFileSystem)
       let before = try items(first)
       let added = try volume.add("dir/later", count: 100_000, seed: 7)

@@ -5,7 +5,7 @@ import Testing
 @Suite struct MountTableTests {
   private func parse(_ table: String) -> [Mount] { Mount.parse(Array(table.utf8)) }
 
-  @Test("a line gives device, mount point, type and source")
+  @Test("a line gives device, mount point, type, source and options")
   func line() throws {
     let line = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue"
     let mount = try #require(parse(line).first)
@@ -13,6 +13,19 @@ import Testing
     #expect(mount.mountPoint == "/mnt2")
     #expect(mount.type == "ext3")
     #expect(mount.source == "/dev/root")
+    #expect(mount.options == "rw,errors=continue")
+  }
+
+  @Test("the file system's own options are told, and not those of the mount point")
+  func options() throws {
+    let mounts = parse(
+      """
+      22 1 0:20 / /a rw,huge=no - tmpfs a rw,size=1k,huge=always
+      23 1 0:21 / /b rw - tmpfs a
+
+      """)
+    #expect(mounts.map(\.options) == ["rw,size=1k,huge=always", ""])
+    #expect(mounts.map { $0.option("huge") } == ["always", nil] && mounts[0].option("hug") == nil)
   }
 
   @Test("optional fields may be none or many")

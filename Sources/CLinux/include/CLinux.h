@@ -48,8 +48,15 @@ int weft_block_size(int device, uint64_t *bytes);
 bool weft_is_dax(int file);
 /// O_DIRECT, whose value differs between architectures.
 int weft_direct(void);
-/// Whether a file is one of /sys.
-bool weft_in_sysfs(int file);
+/// What fstatfs(2) says: f_type; f_bsize in bytes; f_blocks and f_bavail in blocks.
+struct weft_file_system {
+    uint64_t type, block_size, blocks, available;
+};
+int weft_file_system(int file, struct weft_file_system *about);
+/// madvise(MADV_COLLAPSE): makes each aligned huge page's worth of a mapping one huge page.
+int weft_collapse(void *start, size_t count);
+/// Whether weft_collapse makes huge pages, of this size, of a tmpfs's small ones.
+bool weft_can_collapse(size_t huge);
 /// fallocate(PUNCH_HOLE | KEEP_SIZE): the range reads as zeros and takes no memory.
 int weft_punch_hole(int file, int64_t offset, int64_t count);
 /// An open-file-description lock on one byte, not waiting: type is F_RDLCK, F_WRLCK or F_UNLCK.

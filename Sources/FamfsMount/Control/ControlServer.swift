@@ -139,7 +139,7 @@ final class ControlServer: Sendable {
       if let cache { settings.cache = cache }
       if let lifetime { settings.lifetime = lifetime }
       return .done
-    case .memory: return .memory(MemoryStatus(volume, settings.coherence))
+    case .memory: return .memory(MemoryStatus(volume, settings.coherenceInEffect))
     case .examine(let range):
       try volume.examine(range)
       return .done
@@ -243,6 +243,11 @@ final class ControlServer: Sendable {
     let device: MappedDevice
     do throws(DeviceError) { device = try MappedDevice(path: path, writable: true, unmounted: true) } catch {
       throw .device(error)
+    }
+    if settings.kernelMaps, let mode = (volume.device as? MappedDevice)?.daxMode, device.daxMode != mode {
+      throw .other(
+        "\(path) is no dax device in mode \(mode.rawValue), and this mount's kernel could not read what lies on it; switch "
+          + "it with famfs device mode, or mount with -o nofmap")
     }
     return try NewDevice.add(device, to: volume, force: force, isReadOnly: isReadOnly)
   }

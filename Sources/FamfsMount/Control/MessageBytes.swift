@@ -1,4 +1,5 @@
 import Famfs
+import Memory
 import Platform
 
 /// Numbers are 8 bytes, little-endian; texts are their length in bytes and UTF-8.
@@ -42,10 +43,10 @@ struct MessageWriter {
   }
 
   mutating func put(_ device: DeviceUsage) {
-    for number in [device.index, device.size, device.free] { put(number) }
+    for number in [device.index, device.size, device.free, device.pages?.size ?? 0] { put(number) }
     // All devices must fit one message.
     let trouble = String(decoding: (device.trouble ?? "").utf8.prefix(1000), as: UTF8.self)
-    for text in ["\(device.uuid)", device.path ?? "", trouble] { put(text) }
+    for text in ["\(device.uuid)", device.path ?? "", trouble, device.pages?.origin ?? ""] { put(text) }
   }
 
   mutating func put(_ name: NewName) {
@@ -132,11 +133,11 @@ struct MessageReader {
   }
 
   mutating func device() throws(Errno) -> DeviceUsage {
-    let (index, size, free) = (try number(), try number(), try number())
-    let (uuid, path, trouble) = (try uuid(), try text(), try text())
+    let (index, size, free, page) = (try number(), try number(), try number(), try number())
+    let (uuid, path, trouble, origin) = (try uuid(), try text(), try text(), try text())
     return DeviceUsage(
       index: index, uuid: uuid, size: size, free: free, path: path.isEmpty ? nil : path,
-      trouble: trouble.isEmpty ? nil : trouble)
+      trouble: trouble.isEmpty ? nil : trouble, pages: page == 0 ? nil : DevicePages(size: page, origin: origin))
   }
 
   private mutating func uuid() throws(Errno) -> UUID {

@@ -42,14 +42,18 @@ public struct MountStatus: Equatable, Sendable {
   }
 
   /// How the mount of a volume is that this process serves.
-  init(_ volume: Volume, mountedAs device: (major: UInt32, minor: UInt32), cache: CachePolicy, isStrict: Bool) {
+  init(_ volume: Volume, mountedAs device: (major: UInt32, minor: UInt32), _ settings: LiveSettings, isStrict: Bool) {
     self.init(mountMajor: device.major, mountMinor: device.minor, isMaster: volume.role == .master)
     let usage = volume.usage()
     self.isStrict = isStrict
     processID = UInt64(getpid())
     (volumeUUID, masterUUID) = (volume.superblock.uuid, volume.master)
-    dataPath = cache == .never ? "FUSE, direct I/O" : "FUSE, page cache"
-    if FileMap.isOffered(by: volume) { dataPath += "; the memory itself by famfs exec" }
+    dataPath = settings.cache == .never ? "FUSE, direct I/O" : "FUSE, page cache"
+    if settings.kernelMaps {
+      dataPath = "famfs kernel, the memory itself"
+    } else if FileMap.isOffered(by: volume) {
+      dataPath += "; the memory itself by famfs exec"
+    }
     (entries, entryCapacity, badEntries) = (usage.entries, usage.entryCapacity, usage.problemCount)
     (files, directories) = (usage.files, usage.directories)
     (usedBytes, freeBytes) = (usage.allocated, usage.free)

@@ -75,6 +75,10 @@ struct Metrics {
     for (device, labels) in labelled { out.sample("famfs_device_free_bytes", labels, "\(device.free)") }
     out.begin("famfs_device_present", "gauge", "1 when this host has the device, 0 when it cannot reach it.")
     for (device, labels) in labelled { out.sample("famfs_device_present", labels, device.path == nil ? "0" : "1") }
+    out.begin("famfs_device_page_bytes", "gauge", "Bytes of the largest pages that each device is mapped by.")
+    for (device, labels) in labelled {
+      if let pages = device.pages { out.sample("famfs_device_page_bytes", labels, "\(pages.size)") }
+    }
   }
 
   private mutating func peers(_ facts: MountFacts) {

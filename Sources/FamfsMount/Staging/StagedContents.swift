@@ -104,6 +104,7 @@ extension StagedContents.State {
     if data.isEmpty { return }
     // Twice the room each time, so that a file of any size has few extents.
     if end > capacity { try grow(to: end, preferably: max(end, capacity + min(capacity, Self.most)), on: volume) }
+    try prepare(for: end, on: volume)
     if offset > written { try zero(written..<offset, on: volume) }
     var done = 0
     try forEachRange(offset, UInt64(data.count)) { (range) throws(Errno) in
@@ -114,6 +115,20 @@ extension StagedContents.State {
     volume.device.fence()  // of this CPU, for all devices
     written = max(written, end)
     size = max(size, end)
+  }
+
+  /// Once a file is larger than a huge page, it gets huge ones: those that a write up to `end` begins, before they are
+  /// written, and the two before: the device's may lie across them, or across where its space ended then. Earlier, a
+  /// small file would take as much memory as its space has.
+  private func prepare(for end: UInt64, on volume: Volume) throws(Errno) {
+    let huge: UInt64 = 2 << 20
+    let first = (written + huge - 1) / huge
+    let behind = (end + huge - 1) / huge
+    guard behind > max(first, 1) else { return }
+    let start = (max(first, 2) - 2) * huge
+    try forEachRange(start, min(behind * huge, capacity) - start) { (range) throws(Errno) in
+      try volume.memory(range.device).prepare(at: range.offset, count: range.length)
+    }
   }
 
   /// Sets the size; what is new reads as zeros.

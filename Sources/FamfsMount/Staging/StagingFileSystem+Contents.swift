@@ -47,6 +47,14 @@ extension StagingFileSystem {
     try base.read(logged(node), handle, at: offset, into: &reply, caller)
   }
 
+  func memoryMap(_ node: NodeID, _ caller: Caller) throws(Errno) -> MemoryMap {
+    try base.memoryMap(logged(node), caller)
+  }
+
+  func memoryDevice(_ index: UInt32, _ caller: Caller) throws(Errno) -> [UInt8] {
+    try base.memoryDevice(index, caller)
+  }
+
   func foundUnreadable(_ memory: UnsafeRawBufferPointer) { base.foundUnreadable(memory) }
 
   func write(

@@ -54,6 +54,7 @@ extension StagingFileSystem {
   private func make(
     _ name: RawSpan, in directory: NodeID, _ mode: UInt32, isDirectory: Bool, isOpen: Bool, _ caller: Caller
   ) throws(Errno) -> Entry {
+    guard base.mayStage else { throw base.refusal }
     let bytes = name.withUnsafeBytes { Array($0) }
     let term: UInt64
     do throws(FamfsError) { term = try volume.takeSlot() } catch { throw error.errno }

@@ -19,6 +19,8 @@ struct StagingFileSystem: FileSystem {
 
   var traits: FileSystemTraits { base.traits }
 
+  func began(_ agreement: Agreement) { base.began(agreement) }
+
   func refusal(of opcode: Opcode) -> Errno { base.refusal(of: opcode) }
 
   /// A node of the log under the number that it has there, or one that is staged.

@@ -52,6 +52,8 @@ public struct InitFlags: OptionSet, Sendable {
   public static let expireOnly = InitFlags(bit: 35)
   /// FUSE_DIRECT_IO_ALLOW_MMAP: files opened for direct I/O may be mapped shared.
   public static let directIOAllowMmap = InitFlags(bit: 36)
+  /// FUSE_DAX_FMAP: the kernel reads, writes and maps files' memory by itself. Kernels with famfs only.
+  public static let daxFileMaps = InitFlags(bit: 43)
 
   /// What every session wants if the kernel offers it. Locks are not among them: the kernel keeps those that are local.
   static let usual: InitFlags = [
@@ -149,6 +151,7 @@ struct Negotiation: Sendable {
     if traits.contains(.withoutOpen) { wanted.insert(.noOpen) }
     if traits.contains(.withoutOpendir) { wanted.insert(.noOpendir) }
     if traits.contains(.explicitInvalidation) { wanted.insert(.explicitInvalidation) }
+    if traits.contains(.memoryMaps) { wanted.insert(.daxFileMaps) }
     self.wanted = wanted
   }
 
