@@ -167,9 +167,9 @@ struct HugePageTests {
         let mounted = try run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M,size=128m", "none", place])
         if mounted.status != 0 { try Test.cancel("hugetlbfs cannot be mounted: \(mounted.stderr)") }
         let volume = TestVolume(in: room, device: place + "/device")
-        let odd = try run(["mkfs.famfs", "--size", "33555000", volume.device])
+        let odd = try run(["mkfs.famfs", "--size", "33555000", volume.device], environment: Host.master.environment)
         expectRefusal(odd, naming: [volume.device, "multiple", "2097152"])
-        let large = try run(["mkfs.famfs", "--size", "32g", volume.device])
+        let large = try run(["mkfs.famfs", "--size", "32g", volume.device], environment: Host.master.environment)
         expectRefusal(large, naming: [volume.device, "huge pages", "free"])
         #expect(access(volume.device, F_OK) != 0)
         try volume.make(size: "64m")
@@ -214,6 +214,11 @@ struct HugePageTests {
   func unnamed() throws {
     let own = "/run/famfs/huge"
     let wasThere = Mount.top(at: own) != nil
+    func devices() -> Set<String> {
+      let all = [own, "/dev/shm"].flatMap { (try? FileManager.default.contentsOfDirectory(atPath: $0)) ?? [] }
+      return Set(all.filter { $0.hasPrefix("famfs-") })
+    }
+    let before = devices()
     defer { if !wasThere && umount(own) == 0 { rmdir(own) } }
     let outcome = try run(["mkfs.famfs", "--size", "16m"], environment: Host.master.environment)
     try succeed(outcome)
@@ -226,13 +231,15 @@ struct HugePageTests {
     let second = try run(["mkfs.famfs", "--size", "16m"], environment: Host.master.environment)
     defer { unlink(second.stdout.trimmingBlanks()) }
     #expect(second.status == 0 && second.stdout != outcome.stdout)
-    expectRefusal(try run(["mkfs.famfs", "--kill", "--size", "16m"]), naming: ["name one device"])
-    expectRefusal(try run(["mkfs.famfs", "--size", "4194304t"]), naming: ["room", "DEVICE"])
-    let small = try run(["mkfs.famfs", "--size", "15m"])
+    let killed = try run(["mkfs.famfs", "--kill", "--size", "16m"], environment: Host.master.environment)
+    expectRefusal(killed, naming: ["name one device"])
+    let large = try run(["mkfs.famfs", "--size", "4194304t"], environment: Host.master.environment)
+    expectRefusal(large, naming: ["room", "DEVICE"])
+    let small = try run(["mkfs.famfs", "--size", "15m"], environment: Host.master.environment)
     expectRefusal(small, naming: ["15728640"])
-    let left = [own, "/dev/shm"].flatMap { (try? FileManager.default.contentsOfDirectory(atPath: $0)) ?? [] }
-    for name in left where name.hasPrefix("famfs-") {
-      #expect(path.hasSuffix(name) || second.stdout.contains(name), "\(name) is left")
+    let made = try [path, second.stdout.trimmingBlanks()].map {
+      try #require($0.split(separator: "/").last.map(String.init))
     }
+    #expect(devices().subtracting(before) == Set(made))
   }
 }
