@@ -82,6 +82,19 @@ struct DirectTests {
       print("shrunk", x == w, ends(lambda: at(w + 4096, 1)), ends(lambda: at(w + 4095, 1)))
       print("in place", error(libc.mremap(q, 8192, 1 << 40, 0)), at(q, 10) == whole[4096 * 600:4096 * 600 + 10])
       print("remove", libc.madvise(ctypes.c_void_p(p), 4096, 9), ctypes.get_errno(), at(p, 10) == whole[:10])
+      far = 1024 * 4096
+      y = libc.mmap(None, 4 * far, R, SHARED, own, 0)
+      libc.mmap(y + 4 * far, 4096, 0, PRIVATE | FIXED | 32, -1, 0)
+      z = libc.mremap(y + 3 * far, far, 16 * far, 1)
+      print("moved from behind the end", error(z), ends(lambda: at(z, 1)), at(y, size) == whole)
+      aa = libc.mmap(None, size, RW, SHARED, file, 0)
+      libc.mprotect(aa + 4096, 4096, 0)
+      print("msync", libc.msync(ctypes.c_void_p(aa), size, 4), libc.msync(ctypes.c_void_p(aa + 4096), 4096, 1),
+            libc.msync(ctypes.c_void_p(aa + 1), 4096, 4), libc.msync(ctypes.c_void_p(aa), size, 5))
+      libc.mprotect(aa + 4096, 4096, RW)
+      print("pages", libc.remap_file_pages(ctypes.c_void_p(aa), 8192, 0, 600, 0), at(aa, 8192) == whole[4096 * 600:4096 * 602],
+            libc.remap_file_pages(ctypes.c_void_p(aa), 8192, 1, 600, 0), libc.remap_file_pages(ctypes.c_void_p(y), 4096, 0, 0, 0),
+            at(aa + 8192, 10) == whole[8192:8202], libc.munmap(aa, pages))
       os.close(file); os.close(own)
       print("closed", at(v, 10) == whole[4096 * 511:4096 * 511 + 10])
       sums = []
