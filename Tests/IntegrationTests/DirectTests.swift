@@ -241,6 +241,75 @@ struct DirectTests {
     }
   }
 
+  @Test(
+    "the Python package is safe: views at the end, closed volumes, threads, paths, what other files say of themselves")
+  func safety() throws {
+    let script = """
+      import atexit, os, sys, threading
+      atexit.register(lambda: print("late", view[0] == first))
+      import famfs
+      mount, device, other = sys.argv[1:4]
+      view = famfs.open(mount + "/f")
+      first = view[0]
+      try: os.setxattr(other, "user.famfs.map", os.getxattr(mount + "/f", "user.famfs.map"))
+      except OSError: pass
+      print(bytes(famfs.open(other)[:3]), famfs.is_direct(other))
+      volume = famfs.Volume(mount)
+      for attempt in [lambda: famfs.open(mount + "/f\\0"), lambda: famfs.Volume(device + "\\0"), lambda: volume.open("f\\0"),
+                      lambda: volume.open("../../../../../../../../etc/passwd"), lambda: volume.stat("../etc/passwd"),
+                      lambda: famfs.open(other, direct=True), lambda: volume.close() or volume.list()]:
+          try: attempt(); print("no error")
+          except ValueError as error: print(error)
+          except OSError as error: print(error.errno, error.filename.replace(mount, "").replace(other, "other"))
+      shared = [famfs.Volume(mount)]
+      def use():
+          for _ in range(500):
+              try: shared[0].open("f"); shared[0].list()
+              except ValueError: pass
+      def close():
+          for _ in range(200): old, shared[0] = shared[0], famfs.Volume(mount); old.close()
+      threads = [threading.Thread(target=work) for work in [use, use, close]]
+      [t.start() for t in threads]; [t.join() for t in threads]
+      """
+    try withVolume { volume in
+      try succeed(volume.famfs("creat", "-r", "-S", "3", "-s", "3000001", volume.master + "/f"))
+      let other = try volume.room.file("other", [120, 121, 122, 0])
+      let outcome = try IntegrationTests.run(
+        ["python3", "-c", script, volume.master, volume.device, other],
+        environment: [
+          "PYTHONPATH": Machine.sources + "/python", "PYTHONDONTWRITEBYTECODE": "1",
+          "FAMFS_LIBRARY": Machine.programs + "/../lib/libfamfs.so",
+        ])
+      let null = "embedded null byte\n"
+      #expect(
+        outcome.stdout == "b'xyz' False\n" + null + null + null
+          + "2 ../../../../../../../../etc/passwd\n2 /etc/passwd\n95 other\nthe volume is closed\nlate True\n",
+        "\(outcome.stderr)")
+      #expect(outcome.status == 0)
+    }
+  }
+
+  @Test("mappings of thousands of pieces leave a program the areas that the kernel gives it")
+  func pieces() throws {
+    let script = """
+      file = os.open(sys.argv[1], os.O_RDONLY)
+      places = [libc.mmap(None, 33 << 20, R, SHARED, file, 0) for _ in range(20)]
+      print(is_direct(places[0]), BAD in places, sum(1 for line in open("/proc/self/maps")) < 40000)
+      print(all(at(place + (1 << 20), 4096) == os.pread(file, 4096, 1 << 20) for place in places))
+      print([libc.munmap(place, 33 << 20) for place in places] == [0] * 20)
+      print(is_direct(libc.mmap(None, 33 << 20, R, SHARED, file, 0)))
+      """
+    try withVolume(["--alloc-unit", "4k"]) { volume in
+      let striping = ["-N", "4", "-B", "4", "-C", "4k"]
+      try succeed(
+        IntegrationTests.run(
+          ["famfs", "creat", "-r", "-S", "3", "-s", "33m"] + striping + [volume.master + "/f"],
+          environment: Host.master.environment))
+      let outcome = try run(script, volume.master + "/f", directly: true)
+      #expect(outcome.stdout == "True False True\nTrue\nTrue\nTrue\n", "\(outcome.stderr)")
+    }
+  }
+
   @Test("a C program finds, lists and maps files by libfamfs", .enabled(if: Machine.has("clang"), "needs clang"))
   func library() throws {
     let program = """
