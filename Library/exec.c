@@ -314,7 +314,8 @@ EXPORT int remap_file_pages(void *place, size_t length, int protection, size_t p
     if (!find_record(start, &record)) return (int)syscall(SYS_remap_file_pages, place, length, protection, page, flags);
     int result = -EINVAL;
     bool fits = size && size <= record.end - start && page <= INT64_MAX / 4096 && page * 4096 <= INT64_MAX - size;
-    if (fits && protection == 0 && record.type == MAP_SHARED) {
+    /* As the kernel: only of files that are open for writing. */
+    if (fits && protection == 0 && record.writable) {
         int rights = move_areas(start, start + size, NULL);
         struct layout *layout = layout_in(record.layout);
         if (rights >= 0) result = map_range(layout, page * 4096, size, rights, MAP_SHARED, record.writable, (char *)start);

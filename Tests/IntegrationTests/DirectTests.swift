@@ -299,7 +299,7 @@ struct DirectTests {
       print([libc.munmap(place, 33 << 20) for place in places] == [0] * 20)
       print(is_direct(libc.mmap(None, 33 << 20, R, SHARED, file, 0)))
       """
-    try withVolume(["--alloc-unit", "4k"]) { volume in
+    try withVolume(size: "128m", ["--alloc-unit", "4k"]) { volume in
       let striping = ["-N", "4", "-B", "4", "-C", "4k"]
       try succeed(
         IntegrationTests.run(
