@@ -136,22 +136,25 @@ static bool has_small_pages(int file) {
     return fstatfs(file, &about) == 0 && about.f_type != 0x958458f6;
 }
 
-/* Opens a device and makes sure that it is the one that is meant: names can be given to others. */
+/* Whether a device is the one that is meant: names can be given to others. */
+static bool is_meant(int file, const struct stat *status, const struct device *device) {
+    if (!S_ISCHR(status->st_mode) && !(S_ISREG(status->st_mode) && status->st_size >= (off_t)large_page)) return false;
+    unsigned char *start = kernel_mmap(NULL, large_page, PROT_READ, MAP_SHARED, file, 0);
+    if (start == MAP_FAILED) return false;
+    bool result = u64(start) == 0x87b282ff && !memcmp(start + 48, device->volume, 16) && !memcmp(start + 64, device->uuid, 16);
+    kernel_munmap(start, large_page);
+    return result;
+}
+
 static int open_device(const struct device *device, bool writable) {
     int file = open(device->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file < 0) return -errno;
     struct stat status;
-    int result = -ENODEV;
+    int result = 0;
+    if (fstat(file, &status)) result = -errno;
     /* A block device's mapping would be this host's page cache. */
-    if (fstat(file, &status) == 0 && (S_ISREG(status.st_mode) || S_ISCHR(status.st_mode)) &&
-        !(S_ISREG(status.st_mode) && status.st_size < (off_t)large_page) && has_small_pages(file)) {
-        unsigned char *start = kernel_mmap(NULL, large_page, PROT_READ, MAP_SHARED, file, 0);
-        if (start != MAP_FAILED) {
-            bool ours = u64(start) == 0x87b282ff && !memcmp(start + 48, device->volume, 16);
-            if (ours && !memcmp(start + 64, device->uuid, 16)) result = 0;
-            kernel_munmap(start, large_page);
-        }
-    }
+    else if (S_ISBLK(status.st_mode) || !has_small_pages(file)) result = -EOPNOTSUPP;
+    else if (!is_meant(file, &status, device)) result = -ENODEV;
     if (result == 0) return file;
     close(file);
     return result;

@@ -101,7 +101,7 @@ int unmap_range(uintptr_t start, uintptr_t end) {
     if (records_are_empty()) return kernel_munmap((void *)start, end - start);
     take();
     int error = errno, result = kernel_munmap((void *)start, end - start);
-    uintptr_t last = result && errno == EINVAL ? large_end(start, end) : 0;
+    uintptr_t last = result && errno == EINVAL && start < end ? large_end(start, end) : 0;
     if (last && (result = kernel_munmap((void *)start, last - start)) == 0) {
         errno = error;
         end = last;

@@ -165,7 +165,8 @@ struct UnmountedTests {
       print(int(numpy.frombuffer(system.view(device + "/dir/a.npy"), dtype="i8", offset=128).sum()), len(system.cat(device + "/dir/a.npy")))
       duckdb.register_filesystem(system)
       print(duckdb.sql(f"select sum(i) from 'famfs://{device}/dir/t.parquet'").fetchall())
-      for attempt in [lambda: system.open(device + "/dir/new", "wb"), lambda: system.rm(device + "/dir/a.npy")]:
+      for attempt in [lambda: system.open(device + "/dir/new", "wb"), lambda: system.rm(device + "/dir/a.npy"),
+                      lambda: fsspec.open("famfs://" + device + "/none/new", "wb").open()]:
           try: attempt()
           except OSError as error: print("refused")
       print(system.isfile("/etc/passwd/x"), system.isdir("/etc/passwd/x"), system.exists("/etc/passwd/x"))
@@ -204,6 +205,7 @@ struct UnmountedTests {
           4999950000
           4999950000 800128
           [(1249975000,)]
+          refused
           refused
           refused
           False False False

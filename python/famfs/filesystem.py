@@ -39,7 +39,7 @@ class FamfsFileSystem(LocalFileSystem):
         """The volume and the path in it, of a path through a device; else None."""
         path = self._strip_protocol(path)
         device, inner = famfs.split(path)
-        if device is None and (path in self._volumes or self._is_volume(path)):
+        if device is None and self._is_volume(path):
             device, inner = path, ""
         if device is None:
             return None
@@ -69,13 +69,10 @@ class FamfsFileSystem(LocalFileSystem):
         try:
             if stat.S_ISDIR(os.stat(path).st_mode):
                 return False
-            volume = famfs.Volume(path)
+            self._volume(path)
+            return True
         except OSError:
             return False
-        if volume.mount_point is not None:
-            return False
-        self._volumes[path] = volume
-        return True
 
     def view(self, path, writable=False):
         """The file as a memoryview of the shared memory."""
@@ -133,11 +130,17 @@ class FamfsFileSystem(LocalFileSystem):
             infos = [self.info(path + "/" + name) for name in inside[0].list(inside[1])]
         return infos if detail else [info["name"] for info in infos]
 
+    def makedirs(self, path, exist_ok=False):
+        if not self._inside(path):
+            super().makedirs(path, exist_ok=exist_ok)
+        elif not exist_ok or not self.isdir(path):
+            raise _read_only(path)
+
     def _open(self, path, mode="rb", **kwargs):
         if not self._inside(path):
             return super()._open(path, mode, **kwargs)
         if mode != "rb":
-            raise io.UnsupportedOperation("a volume that is not mounted can be read only: " + path)
+            raise _read_only(path)
         return _Reader(_MemoryFile(self._contents(path)))
 
     def _generic(name):
@@ -151,6 +154,10 @@ class FamfsFileSystem(LocalFileSystem):
 
     isfile, isdir, lexists, get_file = map(_generic, ["isfile", "isdir", "lexists", "get_file"])
     del _generic
+
+
+def _read_only(path):
+    return io.UnsupportedOperation(path + ": through a device a volume can be read only; mount it, and write there")
 
 
 class _Reader(io.BufferedReader):
