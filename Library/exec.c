@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../Sources/CLinux/include/CLinux.h"
@@ -24,34 +23,15 @@ static size_t round_up(size_t length) { return (length + 4095) & ~(size_t)4095; 
 
 /* --- Which files -------------------------------------------------------------------------------------------------- */
 
-/* Whether a file system is a famfs: any FUSE server could say where files lie. */
-static bool is_famfs(int file, dev_t device) {
-    struct statfs status;
-    if (fstatfs(file, &status) || status.f_type != 0x65735546) return false;  /* FUSE */
-    FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    if (!mounts) return false;
-    char line[16384];
-    bool found = false;
-    while (!found && fgets(line, sizeof line, mounts)) {
-        unsigned major_number, minor_number;
-        if (sscanf(line, "%*d %*d %u:%u ", &major_number, &minor_number) == 2 && makedev(major_number, minor_number) == device) {
-            const char *type = strstr(line, " - ");
-            found = type && !strncmp(type, " - fuse.famfs ", 14);
-        }
-    }
-    fclose(mounts);
-    return found;
-}
-
 /* Whether the call can be answered with the memory itself; then `*layout` is the file's. */
-static bool can_be_direct(int protection, int flags, int file, int64_t offset, bool *writable, struct held_layout **layout) {
+static bool can_be_direct(size_t length, int protection, int flags, int file, int64_t offset, bool *writable,
+                          struct held_layout **layout) {
     const int known = MAP_TYPE | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_NORESERVE | MAP_POPULATE | MAP_LOCKED | MAP_NONBLOCK;
     int type = flags & MAP_TYPE;
     if ((type != MAP_SHARED && type != MAP_PRIVATE) || flags & ~known || protection & ~(PROT_READ | PROT_WRITE)) return false;
     struct stat status;
-    if (offset < 0 || offset % 4096 || records_are_full()) return false;
+    if (offset < 0 || offset % 4096) return false;
     if (fstat(file, &status) || !S_ISREG(status.st_mode) || major(status.st_dev) != 0) return false;
-    if (!is_famfs(file, status.st_dev)) return false;
     int mode = fcntl(file, F_GETFL) & O_ACCMODE;
     /* What must fail is left to the kernel to refuse. */
     if (mode == O_WRONLY || (type == MAP_SHARED && protection & PROT_WRITE && mode != O_RDWR)) return false;
@@ -59,7 +39,8 @@ static bool can_be_direct(int protection, int flags, int file, int64_t offset, b
     struct held_layout *held = hold_layout();
     if (!held) return false;
     struct layout *found = layout_in(held);
-    if (layout_of(file, found) == 0 && found->size == (uint64_t)status.st_size && (uint64_t)offset < layout_pages(found)) {
+    if (layout_of(file, found) == 0 && found->size == (uint64_t)status.st_size && (uint64_t)offset < layout_pages(found) &&
+        records_have_room(found, length)) {
         *layout = held;
         return true;
     }
@@ -89,6 +70,21 @@ static int map_range(const struct layout *layout, uint64_t offset, size_t length
     return result;
 }
 
+/* Maps a range where only large pages can be mapped: the last is mapped whole, as far as it is the file's. Gives what is
+ * mapped, at `*place`; 0 when it cannot be. */
+static size_t map_large(const struct layout *layout, uint64_t offset, size_t length, int protection, int flags, bool writable,
+                        char **place) {
+    uint64_t rest = layout_pages(layout) - offset;
+    size_t inside = (size_t)layout_large(rest < length ? rest : length), whole = inside < length ? length : inside;
+    char *start = layout_reserve(layout, offset, whole, NULL);
+    if (start == MAP_FAILED) return 0;
+    int result = layout_map(layout, offset, inside, protection, flags, writable, start);
+    if (result == 0 && inside < whole) result = map_beyond(start + inside, whole - inside, protection, flags & MAP_TYPE);
+    if (result) kernel_munmap(start, whole);
+    *place = start;
+    return result ? 0 : whole;
+}
+
 static void *map_direct(void *wanted, size_t length, int protection, int flags, bool writable, int64_t offset,
                         struct held_layout *held) {
     struct layout *layout = layout_in(held);
@@ -102,12 +98,17 @@ static void *map_direct(void *wanted, size_t length, int protection, int flags, 
     }
     if (place == MAP_FAILED) return MAP_FAILED;
     int passed = flags & (MAP_TYPE | MAP_NORESERVE | MAP_POPULATE | MAP_LOCKED | MAP_NONBLOCK);
-    if (map_range(layout, (uint64_t)offset, length, protection, passed, writable, place)) {
+    size_t mapped = length;
+    int result = map_range(layout, (uint64_t)offset, length, protection, passed, writable, place);
+    if (result) {
         if (!(flags & MAP_FIXED)) kernel_munmap(place, length);
-        return MAP_FAILED;
+        bool anywhere = !(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE));
+        if (result != -EINVAL || !anywhere) return MAP_FAILED;
+        mapped = map_large(layout, (uint64_t)offset, length, protection, passed, writable, &place);
+        if (mapped == 0) return MAP_FAILED;
     }
     uintptr_t start = (uintptr_t)place;
-    add_record((struct record){start, start + length, (uint64_t)offset, held, flags & MAP_TYPE, writable});
+    add_record((struct record){start, start + mapped, start + length, (uint64_t)offset, held, flags & MAP_TYPE, writable});
     return place;
 }
 
@@ -117,7 +118,7 @@ EXPORT void *mmap64(void *wanted, size_t length, int protection, int flags, int 
         bool writable;
         struct held_layout *layout;
         void *place = MAP_FAILED;
-        if (can_be_direct(protection, flags, file, offset, &writable, &layout)) {
+        if (can_be_direct(length, protection, flags, file, offset, &writable, &layout)) {
             place = map_direct(wanted, round_up(length), protection, flags, writable, offset, layout);
             release_layout(layout);
         }
@@ -149,24 +150,7 @@ EXPORT int madvise(void *place, size_t length, int advice) {
     return (int)syscall(SYS_madvise, place, length, advice);
 }
 
-/* For hosts that do not share caches with this one. */
-EXPORT int msync(void *place, size_t length, int flags) {
-    struct record found;
-    uintptr_t start = (uintptr_t)place, end = start + length;
-    int result = (int)syscall(SYS_msync, place, length, flags);
-    if (result == 0 && find_overlap(start, end, &found)) {
-        uintptr_t first = start > found.start ? start : found.start, last = end < found.end ? end : found.end;
-        uint64_t pages = layout_pages(layout_in(found.layout));
-        uintptr_t file_end = found.offset >= pages ? found.start : found.start + (pages - found.offset);
-        if (last > file_end) last = file_end;
-        if (first < last) weft_write_back((void *)first, last - first);
-        weft_fence();
-        release_layout(found.layout);
-    }
-    return result;
-}
-
-/* --- mremap --------------------------------------------------------------------------------------------------------- */
+/* --- Areas ---------------------------------------------------------------------------------------------------------- */
 
 struct area {
     uintptr_t start, end;
@@ -186,6 +170,44 @@ static bool next_area(FILE *maps, uintptr_t start, uintptr_t end, struct area *a
     }
     return false;
 }
+
+/* Writes back the CPU's caches for a range, but for what the program has made inaccessible: that would be a fault. */
+static void write_back(uintptr_t start, uintptr_t end) {
+    struct area area;
+    FILE *maps = NULL;
+    /* One call instead of a file to read, where all of it can be read. */
+    if (syscall(SYS_madvise, start, end - start, 22 /* MADV_POPULATE_READ */) == 0 || !(maps = fopen("/proc/self/maps", "re")))
+        weft_write_back((void *)start, end - start);
+    while (maps && next_area(maps, start, end, &area))
+        if (area.protection) weft_write_back((void *)area.start, area.end - area.start);
+    if (maps) fclose(maps);
+}
+
+/* For hosts that do not share caches with this one. */
+EXPORT int msync(void *place, size_t length, int flags) {
+    struct record found;
+    uintptr_t start = (uintptr_t)place, end = length > SIZE_MAX / 2 ? start : start + round_up(length);
+    int error = errno, result = (int)syscall(SYS_msync, place, length, flags);
+    /* A dax device knows of no msync, which is EINVAL too. */
+    const int both = MS_SYNC | MS_ASYNC;
+    bool is_sound = start % 4096 == 0 && (flags & both) != both && !(flags & ~(both | MS_INVALIDATE));
+    if (result && (errno != EINVAL || !is_sound)) return result;
+    int failure = errno;
+    for (uintptr_t at = start; at < end && find_overlap(at, end, &found); at = found.end) {
+        uintptr_t first = at > found.start ? at : found.start, last = end < found.end ? end : found.end;
+        uint64_t pages = layout_pages(layout_in(found.layout));
+        uintptr_t file_end = found.offset >= pages ? found.start : found.start + (pages - found.offset);
+        if (last > file_end) last = file_end;
+        if (first < last) write_back(first, last);
+        weft_fence();
+        release_layout(found.layout);
+        result = 0;
+    }
+    errno = result ? failure : error;
+    return result;
+}
+
+/* --- mremap --------------------------------------------------------------------------------------------------------- */
 
 /* Moves a range to `target` area by area: the kernel moves one at a time. With a target of NULL it only looks.
  * Returns the protection of the last, or a negative errno. */
@@ -252,7 +274,7 @@ static void *remap_direct(struct record record, uintptr_t old, size_t size, size
         int moved = move_areas(old, old + size, place);
         if (moved < 0) {
             error = moved;
-            struct record back = {old, old + size, offset, record.layout, record.type, record.writable};
+            struct record back = {old, old + size, old + size, offset, record.layout, record.type, record.writable};
             add_record(back);
         }
     }
@@ -262,7 +284,7 @@ static void *remap_direct(struct record record, uintptr_t old, size_t size, size
         return failed(-error);
     }
     record.start = (uintptr_t)place;
-    record.end = record.start + wanted;
+    record.end = record.asked = record.start + wanted;
     record.offset = offset;
     add_record(record);
     return place;
@@ -282,4 +304,27 @@ EXPORT void *mremap(void *old, size_t size, size_t wanted, int flags, ...) {
     void *place = (void *)syscall(SYS_mremap, old, size, wanted, flags, fixed);
     if (place != MAP_FAILED) forget_range((uintptr_t)place, (uintptr_t)place + round_up(wanted));
     return place;
+}
+
+/* The kernel would take the pages of the device for the file's. */
+EXPORT int remap_file_pages(void *place, size_t length, int protection, size_t page, int flags) {
+    struct record record;
+    uintptr_t start = (uintptr_t)place & ~(uintptr_t)4095;
+    size_t size = length & ~(size_t)4095;
+    if (!find_record(start, &record)) return (int)syscall(SYS_remap_file_pages, place, length, protection, page, flags);
+    int result = -EINVAL;
+    bool fits = size && size <= record.end - start && page <= INT64_MAX / 4096 && page * 4096 <= INT64_MAX - size;
+    /* As the kernel: only of files that are open for writing. */
+    if (fits && protection == 0 && record.writable) {
+        int rights = move_areas(start, start + size, NULL);
+        struct layout *layout = layout_in(record.layout);
+        if (rights >= 0) result = map_range(layout, page * 4096, size, rights, MAP_SHARED, record.writable, (char *)start);
+        record.start = start;
+        record.end = record.asked = start + size;
+        record.offset = page * 4096;
+        if (result == 0) add_record(record);
+    }
+    release_layout(record.layout);
+    if (result) errno = -result;
+    return result ? -1 : 0;
 }

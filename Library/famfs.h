@@ -15,7 +15,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* A volume, mounted on this host or not. Several threads may use it at a time. */
+/* A volume, mounted on this host or not. Several threads may use it at a time, until one closes it; mappings of it stay. */
 typedef struct famfs_volume famfs_volume;
 
 /* A mapped file. */
@@ -26,7 +26,7 @@ struct famfs_mapping {
 
 enum {
     FAMFS_WRITE = 1,  /* map for reading and writing; else for reading */
-    FAMFS_DIRECT = 2, /* fail with EOPNOTSUPP rather than map through the page cache */
+    FAMFS_DIRECT = 2  /* fail rather than map through the page cache: EOPNOTSUPP, or what is in the way, as EACCES */
 };
 
 /* Opens the volume that is mounted at a path, or in which the path lies, or whose first device it names: a plain file
@@ -45,7 +45,8 @@ void famfs_close(famfs_volume *volume);
 /* Where it is mounted; NULL when it is not. */
 const char *famfs_mount_point(const famfs_volume *volume);
 
-/* What stat(2) says of a file or directory. Paths are relative to the volume's root, with or without a slash in front. */
+/* What stat(2) says of a file or directory. Paths are relative to the volume's root, with or without a slash in front, and
+ * lead nowhere else: `..` of the root is the root. */
 int famfs_stat(famfs_volume *volume, const char *path, struct stat *status);
 
 /* Calls `each` for each name in a directory but . and .. until it returns other than 0, which is returned then. */
@@ -64,7 +65,8 @@ int famfs_unmap(struct famfs_mapping *mapping);
 
 /* Has what was stored in a range reach the memory, for hosts that do not share caches with this one. */
 int famfs_flush(const void *address, size_t length);
-/* Has later loads of a range come from the memory. What was stored there and not flushed reaches it before. */
+/* Has later loads of a range come from the memory, where it is mapped itself. What was stored there and not flushed reaches
+ * it before. */
 int famfs_invalidate(const void *address, size_t length);
 
 /* Makes what programs have created at a path visible on all hosts, now: fsync(2). A volume that is not mounted has nothing of

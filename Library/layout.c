@@ -9,9 +9,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include "memory.h"
 
 static const uint64_t page = 4096, large_page = 2 << 20;
 enum { TEXT = 65536, MOST_PIECES = 16384 };
@@ -83,7 +86,28 @@ static bool is_sound(const struct layout *layout) {
     return (rows - 1) * chunk + last <= layout->extents[0].length;
 }
 
+/* Whether a file lies on a famfs: on any other file system its owner could say where it lies, on somebody else's device. */
+static bool is_famfs(int file) {
+    struct statfs about;
+    struct stat status;
+    if (fstatfs(file, &about) || about.f_type != 0x65735546 || fstat(file, &status)) return false;  /* FUSE */
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    if (!mounts) return false;
+    char line[16384];
+    bool found = false;
+    while (!found && fgets(line, sizeof line, mounts)) {
+        unsigned a, b;
+        if (sscanf(line, "%*d %*d %u:%u ", &a, &b) == 2 && makedev(a, b) == status.st_dev) {
+            const char *type = strstr(line, " - ");
+            found = type && !strncmp(type, " - fuse.famfs ", 14);
+        }
+    }
+    fclose(mounts);
+    return found;
+}
+
 int layout_of(int file, struct layout *layout) {
+    if (!is_famfs(file)) return -ENODATA;
     /* Its own mapping: the caller may be an allocator. */
     char *text = kernel_mmap(NULL, TEXT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (text == MAP_FAILED) return -ENOMEM;
@@ -112,21 +136,25 @@ static bool has_small_pages(int file) {
     return fstatfs(file, &about) == 0 && about.f_type != 0x958458f6;
 }
 
-/* Opens a device and makes sure that it is the one that is meant: names can be given to others. */
+/* Whether a device is the one that is meant: names can be given to others. */
+static bool is_meant(int file, const struct stat *status, const struct device *device) {
+    if (!S_ISCHR(status->st_mode) && !(S_ISREG(status->st_mode) && status->st_size >= (off_t)large_page)) return false;
+    unsigned char *start = kernel_mmap(NULL, large_page, PROT_READ, MAP_SHARED, file, 0);
+    if (start == MAP_FAILED) return false;
+    bool result = u64(start) == 0x87b282ff && !memcmp(start + 48, device->volume, 16) && !memcmp(start + 64, device->uuid, 16);
+    kernel_munmap(start, large_page);
+    return result;
+}
+
 static int open_device(const struct device *device, bool writable) {
     int file = open(device->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file < 0) return -errno;
     struct stat status;
-    int result = -ENODEV;
+    int result = 0;
+    if (fstat(file, &status)) result = -errno;
     /* A block device's mapping would be this host's page cache. */
-    if (fstat(file, &status) == 0 && (S_ISREG(status.st_mode) || S_ISCHR(status.st_mode)) &&
-        !(S_ISREG(status.st_mode) && status.st_size < (off_t)large_page) && has_small_pages(file)) {
-        unsigned char *start = kernel_mmap(NULL, large_page, PROT_READ, MAP_SHARED, file, 0);
-        if (start != MAP_FAILED) {
-            if (!memcmp(start + 48, device->volume, 16) && !memcmp(start + 64, device->uuid, 16)) result = 0;
-            kernel_munmap(start, large_page);
-        }
-    }
+    else if (S_ISBLK(status.st_mode) || !has_small_pages(file)) result = -EOPNOTSUPP;
+    else if (!is_meant(file, &status, device)) result = -ENODEV;
     if (result == 0) return file;
     close(file);
     return result;
@@ -136,9 +164,10 @@ struct piece {
     uint64_t device, offset, length;
 };
 
-/* The piece of the device that holds the file's bytes from `position` on, of at most `most` bytes. */
+/* The piece of the device that holds the file's bytes from `position` on, of at most `most` bytes; of none where its extents
+ * have ended. */
 static struct piece piece_at(const struct layout *layout, uint64_t position, uint64_t most) {
-    const struct extent *e = layout->extents;
+    const struct extent *e = layout->extents, *end = e + layout->extent_count;
     uint64_t within = position;
     if (layout->chunk) {
         uint64_t number = position / layout->chunk, count = (uint64_t)layout->extent_count;
@@ -147,8 +176,9 @@ static struct piece piece_at(const struct layout *layout, uint64_t position, uin
         uint64_t rest = layout->chunk - position % layout->chunk;
         if (most > rest) most = rest;
     } else {
-        while (within >= e->length) within -= e++->length;
+        while (e < end && within >= e->length) within -= e++->length;
     }
+    if (e == end || within >= e->length) return (struct piece){0};
     if (most > e->length - within) most = e->length - within;
     return (struct piece){e->device, e->offset + within, most};
 }
@@ -156,15 +186,14 @@ static struct piece piece_at(const struct layout *layout, uint64_t position, uin
 int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, int protection, int flags, bool writable,
                char *place) {
     if (layout->chunk && length / layout->chunk > MOST_PIECES) return -ENOMEM;
-    if (offset > layout_pages(layout) || length > layout_pages(layout) - offset) return -EINVAL;
     int files[FAMFS_EXTENTS], result = 0;
     for (int i = 0; i < layout->device_count; i++) files[i] = -1;
     for (uint64_t done = 0; done < length && result == 0;) {
         struct piece piece = piece_at(layout, offset + done, length - done);
         int number = 0;
         while (number < layout->device_count && layout->devices[number].index != piece.device) number++;
-        if (number == layout->device_count) {
-            result = -ENODEV;
+        if (piece.length == 0 || number == layout->device_count) {
+            result = piece.length ? -ENODEV : -EINVAL;
             break;
         }
         if (files[number] < 0) files[number] = open_device(&layout->devices[number], writable);

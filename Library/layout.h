@@ -26,16 +26,20 @@ struct layout {
     struct device devices[FAMFS_EXTENTS];
 };
 
-/* Reads the layout of an open file. ENODATA: it is none that can be mapped directly. */
+/* Reads the layout of an open file. ENODATA: it is none that can be mapped directly, or lies on no famfs, whatever it says. */
 int layout_of(int file, struct layout *layout);
 
 /* The bytes of the file that can be mapped: whole pages. */
 uint64_t layout_pages(const struct layout *layout);
 
-/* Maps `length` bytes of the file from `offset` on, both whole pages of it, at `place`, which is reserved: it replaces what is
- * there. When it fails, a part may have been replaced. */
+/* Maps `length` bytes of the file's extents from `offset` on, both whole pages, at `place`, which is reserved: it replaces
+ * what is there. When it fails, a part may have been replaced. EINVAL: the extents end before, or the device maps large pages
+ * only. Then what layout_large makes of the length may do, where a large page begins at the offset. */
 int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, int protection, int flags, bool writable,
                char *place);
+
+/* The next multiple of a large page: what is behind the file's end is the file's own, where space is given out so. */
+static inline uint64_t layout_large(uint64_t length) { return (length + (2 << 20) - 1) & ~(uint64_t)((2 << 20) - 1); }
 
 /* Reserves address space, such that the file's bytes from `offset` on can be mapped by large pages. */
 void *layout_reserve(const struct layout *layout, uint64_t offset, size_t length, void *hint);

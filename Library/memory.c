@@ -35,7 +35,7 @@ static int dax_size(dev_t device, uint64_t *size) {
 }
 
 int memory_open(const char *path, struct memory *memory) {
-    *memory = (struct memory){.file = -1, .pipe = {-1, -1}};
+    *memory = (struct memory){.file = -1};
     struct stat status;
     /* Before it is opened, which means something to some devices. */
     if (!realpath(path, memory->path) || stat(memory->path, &status)) return -errno;
@@ -48,24 +48,22 @@ int memory_open(const char *path, struct memory *memory) {
     if (fstat(memory->file, &status)) result = -errno;
     else if (is_file ? !S_ISREG(status.st_mode) : !S_ISCHR(status.st_mode) || status.st_rdev != device) result = -ENODEV;
     else if (is_file) memory->size = (uint64_t)status.st_size;
-    else if (pipe2(memory->pipe, O_CLOEXEC | O_NONBLOCK)) result = -errno;
+    memory->is_dax = !is_file;
     if (result) memory_close(memory);
     return result;
 }
 
 void memory_close(struct memory *memory) {
     if (memory->start) kernel_munmap(memory->start, memory->mapped);
-    for (int i = 0; i < 2; i++)
-        if (memory->pipe[i] >= 0) close(memory->pipe[i]);
     if (memory->file >= 0) close(memory->file);
-    *memory = (struct memory){.file = -1, .pipe = {-1, -1}};
+    *memory = (struct memory){.file = -1};
 }
 
 /* By the kernel, through a pipe: from memory that fails it copies nothing and says so, where a load would be a signal. */
-static int copy(struct memory *memory, const unsigned char *from, unsigned char *to, size_t count) {
+static int copy(const int pipe[2], const unsigned char *from, unsigned char *to, size_t count) {
     while (count > 0) {
-        ssize_t piece = write(memory->pipe[1], from, count < 4096 ? count : 4096);
-        if (piece <= 0 || read(memory->pipe[0], to, (size_t)piece) != piece) return -EIO;
+        ssize_t piece = write(pipe[1], from, count < 4096 ? count : 4096);
+        if (piece <= 0 || read(pipe[0], to, (size_t)piece) != piece) return -EIO;
         from += piece, to += piece, count -= (size_t)piece;
     }
     return 0;
@@ -81,16 +79,22 @@ static int read_mapped(struct memory *memory, uint64_t offset, void *bytes, size
         memory->start = start;
         memory->mapped = length;
     }
+    int pipe[2]; /* this call's own: one that is kept would be shared with a child of fork */
+    if (pipe2(pipe, O_CLOEXEC | O_NONBLOCK)) return -errno;
     /* Once to see that it can be read, for what cannot must not be invalidated either. */
-    int result = copy(memory, memory->start + offset, bytes, count);
-    if (result) return result;
-    weft_invalidate(memory->start + offset, count);
-    return copy(memory, memory->start + offset, bytes, count);
+    int result = copy(pipe, memory->start + offset, bytes, count);
+    if (result == 0) {
+        weft_invalidate(memory->start + offset, count);
+        result = copy(pipe, memory->start + offset, bytes, count);
+    }
+    close(pipe[0]);
+    close(pipe[1]);
+    return result;
 }
 
 int memory_read(struct memory *memory, uint64_t offset, void *bytes, size_t count) {
     if (offset > memory->size || count > memory->size - offset) return -ENXIO;
-    if (memory->pipe[0] >= 0) return read_mapped(memory, offset, bytes, count);
+    if (memory->is_dax) return read_mapped(memory, offset, bytes, count);
     for (size_t done = 0; done < count;) {
         ssize_t piece = pread(memory->file, (char *)bytes + done, count - done, (off_t)(offset + done));
         if (piece < 0 && errno == EINTR) continue;

@@ -3,12 +3,14 @@
 #define FAMFS_MEMORY_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 struct memory {
-    int file, pipe[2];
+    int file;
+    bool is_dax;
     uint64_t size; /* bytes */
     unsigned char *start; /* what is mapped of a dax device, which has no read(2) */
     size_t mapped;

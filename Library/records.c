@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "records.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
-enum { LIMIT = 16384 };
+/* Half the areas that a process may have by default (vm.max_map_count). */
+enum { LIMIT = 16384, MOST_AREAS = 32768 };
 
 struct held_layout {
     int users;
@@ -14,6 +16,7 @@ struct held_layout {
 /* In no order: programs map tens of files, not thousands. */
 static struct record records[LIMIT];
 static int count;
+static uint64_t areas; /* at most this many are the records' */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void take(void) { pthread_mutex_lock(&lock); }
@@ -38,30 +41,43 @@ void release_layout(struct held_layout *layout) {
 
 static void share(struct held_layout *layout) { __atomic_add_fetch(&layout->users, 1, __ATOMIC_RELAXED); }
 
-bool records_are_empty(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE) == 0; }
-/* Room is left for ranges that are cut in two. */
-bool records_are_full(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE) >= LIMIT / 2; }
+static bool records_are_empty(void) { return __atomic_load_n(&count, __ATOMIC_ACQUIRE) == 0; }
+
+static uint64_t areas_of(const struct layout *layout, uint64_t length) {
+    return 2 + (layout->chunk ? length / layout->chunk : (uint64_t)layout->extent_count);
+}
+
+bool records_have_room(const struct layout *layout, uint64_t length) {
+    take();
+    /* Room is left for ranges that are cut in two. */
+    bool result = count < LIMIT / 2 && areas + areas_of(layout, length) <= MOST_AREAS;
+    give();
+    return result;
+}
 
 static void put(struct record record) {
     if (count == LIMIT) return;
     share(record.layout);
+    areas += areas_of(&record.layout->layout, record.end - record.start);
     records[count] = record;
     __atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
 }
 
 static void forget(uintptr_t start, uintptr_t end) {
-    for (int i = 0; i < count; i++) {
+    for (int i = count - 1; i >= 0; i--) {
         struct record found = records[i];
         if (found.end <= start || end <= found.start) continue;
-        records[i] = records[count - 1];
-        __atomic_store_n(&count, count - 1, __ATOMIC_RELEASE);
-        i--;
         struct record before = found, behind = found;
         before.end = start;
+        before.asked = found.asked < start ? found.asked : start;
         behind.start = end;
         behind.offset += end - found.start;
+        /* What stays comes first: to who looks without the lock there is never none. */
         if (found.start < start) put(before);
         if (end < found.end) put(behind);
+        records[i] = records[count - 1];
+        areas -= areas_of(&found.layout->layout, found.end - found.start);
+        __atomic_store_n(&count, count - 1, __ATOMIC_RELEASE);
         release_layout(found.layout);
     }
 }
@@ -73,11 +89,23 @@ void forget_range(uintptr_t start, uintptr_t end) {
     give();
 }
 
+/* Where the large page ends that a program has up to `end`; 0 when there is none. */
+static uintptr_t large_end(uintptr_t start, uintptr_t end) {
+    for (int i = 0; i < count; i++)
+        if (start < records[i].end && records[i].asked <= end && records[i].start < end && end < records[i].end) return records[i].end;
+    return 0;
+}
+
 int unmap_range(uintptr_t start, uintptr_t end) {
     /* What is the caller's to unmap can have no record later if it has none now. */
     if (records_are_empty()) return kernel_munmap((void *)start, end - start);
     take();
-    int result = kernel_munmap((void *)start, end - start);
+    int error = errno, result = kernel_munmap((void *)start, end - start);
+    uintptr_t last = result && errno == EINVAL && start < end ? large_end(start, end) : 0;
+    if (last && (result = kernel_munmap((void *)start, last - start)) == 0) {
+        errno = error;
+        end = last;
+    }
     if (result == 0) forget(start, end);
     give();
     return result;
@@ -95,13 +123,15 @@ bool find_record(uintptr_t address, struct record *found) { return find_overlap(
 bool find_overlap(uintptr_t start, uintptr_t end, struct record *found) {
     if (records_are_empty()) return false;
     take();
-    bool result = false;
-    for (int i = 0; i < count && !result; i++) {
+    const struct record *first = NULL;
+    for (int i = 0; i < count; i++) {
         if (records[i].end <= start || end <= records[i].start) continue;
-        *found = records[i];
+        if (!first || records[i].start < first->start) first = &records[i];
+    }
+    if (first) {
+        *found = *first;
         share(found->layout);
-        result = true;
     }
     give();
-    return result;
+    return first;
 }

@@ -2,11 +2,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../Sources/CLinux/include/CLinux.h"
@@ -77,14 +79,22 @@ void famfs_close(famfs_volume *volume) {
 
 const char *famfs_mount_point(const famfs_volume *volume) { return volume->mount_point; }
 
-static const char *relative(const char *path) {
-    while (*path == '/') path++;
-    return *path ? path : ".";
+/* Opens what is at a path, and nothing outside of the mount whatever the path. */
+static int open_inside(const struct famfs_volume *volume, const char *path, uint64_t flags) {
+    struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+    long file;
+    do file = syscall(SYS_openat2, volume->root, *path ? path : ".", &how, sizeof how);
+    while (file < 0 && errno == EAGAIN);
+    return file < 0 ? -errno : (int)file;
 }
 
 int famfs_stat(famfs_volume *volume, const char *path, struct stat *status) {
     if (volume->log) return log_stat(volume->log, path, status);
-    return fstatat(volume->root, relative(path), status, 0) ? -errno : 0;
+    int file = open_inside(volume, path, O_PATH);
+    if (file < 0) return file;
+    int result = fstat(file, status) ? -errno : 0;
+    close(file);
+    return result;
 }
 
 static int list_log(struct log *log, const char *path, int (*each)(const char *, void *), void *context) {
@@ -99,8 +109,8 @@ static int list_log(struct log *log, const char *path, int (*each)(const char *,
 
 int famfs_list(famfs_volume *volume, const char *path, int (*each)(const char *, void *), void *context) {
     if (volume->log) return list_log(volume->log, path, each, context);
-    int file = openat(volume->root, relative(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) return -errno;
+    int file = open_inside(volume, path, O_RDONLY | O_DIRECTORY);
+    if (file < 0) return file;
     DIR *directory = fdopendir(file);
     if (!directory) {
         int error = errno;
@@ -119,8 +129,8 @@ int famfs_list(famfs_volume *volume, const char *path, int (*each)(const char *,
 int famfs_commit(famfs_volume *volume, const char *path) {
     struct stat status;
     if (volume->log) return log_stat(volume->log, path, &status);
-    int file = openat(volume->root, relative(path), O_RDONLY | O_CLOEXEC);
-    if (file < 0) return -errno;
+    int file = open_inside(volume, path, O_RDONLY);
+    if (file < 0) return file;
     int result = fsync(file) ? -errno : 0;
     close(file);
     return result;
@@ -129,13 +139,19 @@ int famfs_commit(famfs_volume *volume, const char *path) {
 /* --- Mappings ----------------------------------------------------------------------------------------------------- */
 
 static int map_layout(const struct layout *layout, int flags, int protection, struct famfs_mapping *mapping) {
-    size_t length = (size_t)layout_pages(layout);
-    char *place = layout_reserve(layout, 0, length, NULL);
+    size_t length = (size_t)layout_pages(layout), room = (size_t)layout_large(length);
+    char *place = layout_reserve(layout, 0, room, NULL);
     if (place == MAP_FAILED) return -errno;
     int result = layout_map(layout, 0, length, protection, MAP_SHARED, flags & FAMFS_WRITE, place);
-    if (result) kernel_munmap(place, length);
-    else *mapping = (struct famfs_mapping){place, (size_t)layout->size};
-    return result;
+    if (result == -EINVAL) {
+        length = room;
+        result = layout_map(layout, 0, length, protection, MAP_SHARED, flags & FAMFS_WRITE, place);
+    }
+    if (result) length = 0;
+    if (length < room) kernel_munmap(place + length, room - length);
+    if (result) return result == -EINVAL ? -EOPNOTSUPP : result;
+    *mapping = (struct famfs_mapping){place, (size_t)layout->size};
+    return 0;
 }
 
 static int map_direct(int file, const struct stat *status, int flags, int protection, struct famfs_mapping *mapping) {
@@ -176,23 +192,26 @@ int famfs_map_file(int file, int flags, struct famfs_mapping *mapping) {
 
 int famfs_map(famfs_volume *volume, const char *path, int flags, struct famfs_mapping *mapping) {
     if (volume->log) return map_logged(volume->log, path, flags, mapping);
-    int file = openat(volume->root, relative(path), (flags & FAMFS_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (file < 0) return -errno;
+    int file = open_inside(volume, path, flags & FAMFS_WRITE ? O_RDWR : O_RDONLY);
+    if (file < 0) return file;
     int result = famfs_map_file(file, flags, mapping);
     close(file);
     return result;
 }
 
 int famfs_unmap(struct famfs_mapping *mapping) {
-    if (kernel_munmap(mapping->address, mapping->length)) return -errno;
+    int result = kernel_munmap(mapping->address, mapping->length);
+    /* Of a device with large pages only the last page is mapped whole. */
+    if (result && errno == EINVAL) result = kernel_munmap(mapping->address, (size_t)layout_large(mapping->length));
+    if (result) return -errno;
     *mapping = (struct famfs_mapping){NULL, 0};
     return 0;
 }
 
 int famfs_flush(const void *address, size_t length) {
     uintptr_t start = (uintptr_t)address & ~(uintptr_t)4095;
-    /* For pages of the page cache, where that is what is mapped. */
-    if (length && msync((void *)start, (uintptr_t)address + length - start, MS_SYNC)) return -errno;
+    /* For pages of the page cache, where that is what is mapped. EINVAL: it is a dax device, which knows of no such thing. */
+    if (length && msync((void *)start, (uintptr_t)address + length - start, MS_SYNC) && errno != EINVAL) return -errno;
     weft_write_back(address, length);
     weft_fence();
     return 0;

@@ -82,6 +82,19 @@ struct DirectTests {
       print("shrunk", x == w, ends(lambda: at(w + 4096, 1)), ends(lambda: at(w + 4095, 1)))
       print("in place", error(libc.mremap(q, 8192, 1 << 40, 0)), at(q, 10) == whole[4096 * 600:4096 * 600 + 10])
       print("remove", libc.madvise(ctypes.c_void_p(p), 4096, 9), ctypes.get_errno(), at(p, 10) == whole[:10])
+      far = 1024 * 4096
+      y = libc.mmap(None, 4 * far, R, SHARED, own, 0)
+      libc.mmap(y + 4 * far, 4096, 0, PRIVATE | FIXED | 32, -1, 0)
+      z = libc.mremap(y + 3 * far, far, 16 * far, 1)
+      print("moved from behind the end", error(z), ends(lambda: at(z, 1)), at(y, size) == whole)
+      aa = libc.mmap(None, size, RW, SHARED, file, 0)
+      libc.mprotect(aa + 4096, 4096, 0)
+      print("msync", libc.msync(ctypes.c_void_p(aa), size, 4), libc.msync(ctypes.c_void_p(aa + 4096), 4096, 1),
+            libc.msync(ctypes.c_void_p(aa + 1), 4096, 4), libc.msync(ctypes.c_void_p(aa), size, 5))
+      libc.mprotect(aa + 4096, 4096, RW)
+      print("pages", libc.remap_file_pages(ctypes.c_void_p(aa), 8192, 0, 600, 0), at(aa, 8192) == whole[4096 * 600:4096 * 602],
+            libc.remap_file_pages(ctypes.c_void_p(aa), 8192, 1, 600, 0), libc.remap_file_pages(ctypes.c_void_p(y), 4096, 0, 0, 0),
+            at(aa + 8192, 10) == whole[8192:8202], libc.munmap(aa, pages))
       os.close(file); os.close(own)
       print("closed", at(v, 10) == whole[4096 * 511:4096 * 511 + 10])
       sums = []
@@ -225,6 +238,75 @@ struct DirectTests {
         outcome.stdout
           == "True 3000001 True True\n99\nTrue ['inner'] 3000001 3000001\nTrue\nFalse\n2\n21\n19\n95\n",
         "\(outcome.stderr)")
+    }
+  }
+
+  @Test(
+    "the Python package is safe: views at the end, closed volumes, threads, paths, what other files say of themselves")
+  func safety() throws {
+    let script = """
+      import atexit, os, sys, threading
+      atexit.register(lambda: print("late", view[0] == first))
+      import famfs
+      mount, device, other = sys.argv[1:4]
+      view = famfs.open(mount + "/f")
+      first = view[0]
+      try: os.setxattr(other, "user.famfs.map", os.getxattr(mount + "/f", "user.famfs.map"))
+      except OSError: pass
+      print(bytes(famfs.open(other)[:3]), famfs.is_direct(other))
+      volume = famfs.Volume(mount)
+      for attempt in [lambda: famfs.open(mount + "/f\\0"), lambda: famfs.Volume(device + "\\0"), lambda: volume.open("f\\0"),
+                      lambda: volume.open("../../../../../../../../etc/passwd"), lambda: volume.stat("../etc/passwd"),
+                      lambda: famfs.open(other, direct=True), lambda: volume.close() or volume.list()]:
+          try: attempt(); print("no error")
+          except ValueError as error: print(error)
+          except OSError as error: print(error.errno, error.filename.replace(mount, "").replace(other, "other"))
+      shared = [famfs.Volume(mount)]
+      def use():
+          for _ in range(500):
+              try: shared[0].open("f"); shared[0].list()
+              except ValueError: pass
+      def close():
+          for _ in range(200): old, shared[0] = shared[0], famfs.Volume(mount); old.close()
+      threads = [threading.Thread(target=work) for work in [use, use, close]]
+      [t.start() for t in threads]; [t.join() for t in threads]
+      """
+    try withVolume { volume in
+      try succeed(volume.famfs("creat", "-r", "-S", "3", "-s", "3000001", volume.master + "/f"))
+      let other = try volume.room.file("other", [120, 121, 122, 0])
+      let outcome = try IntegrationTests.run(
+        ["python3", "-c", script, volume.master, volume.device, other],
+        environment: [
+          "PYTHONPATH": Machine.sources + "/python", "PYTHONDONTWRITEBYTECODE": "1",
+          "FAMFS_LIBRARY": Machine.programs + "/../lib/libfamfs.so",
+        ])
+      let null = "embedded null byte\n"
+      #expect(
+        outcome.stdout == "b'xyz' False\n" + null + null + null
+          + "2 ../../../../../../../../etc/passwd\n2 /etc/passwd\n95 other\nthe volume is closed\nlate True\n",
+        "\(outcome.stderr)")
+      #expect(outcome.status == 0)
+    }
+  }
+
+  @Test("mappings of thousands of pieces leave a program the areas that the kernel gives it")
+  func pieces() throws {
+    let script = """
+      file = os.open(sys.argv[1], os.O_RDONLY)
+      places = [libc.mmap(None, 33 << 20, R, SHARED, file, 0) for _ in range(20)]
+      print(is_direct(places[0]), BAD in places, sum(1 for line in open("/proc/self/maps")) < 40000)
+      print(all(at(place + (1 << 20), 4096) == os.pread(file, 4096, 1 << 20) for place in places))
+      print([libc.munmap(place, 33 << 20) for place in places] == [0] * 20)
+      print(is_direct(libc.mmap(None, 33 << 20, R, SHARED, file, 0)))
+      """
+    try withVolume(size: "128m", ["--alloc-unit", "4k"]) { volume in
+      let striping = ["-N", "4", "-B", "4", "-C", "4k"]
+      try succeed(
+        IntegrationTests.run(
+          ["famfs", "creat", "-r", "-S", "3", "-s", "33m"] + striping + [volume.master + "/f"],
+          environment: Host.master.environment))
+      let outcome = try run(script, volume.master + "/f", directly: true)
+      #expect(outcome.stdout == "True False True\nTrue\nTrue\nTrue\n", "\(outcome.stderr)")
     }
   }
 

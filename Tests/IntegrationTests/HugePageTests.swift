@@ -185,6 +185,15 @@ struct HugePageTests {
           // Through the page cache: such memory cannot be mapped in parts.
           #expect(try look(at: volume.master + name, comparing: source).isSame)
         }
+        let direct =
+          "import famfs, sys\ntry: famfs.open(sys.argv[1], direct=True)\nexcept OSError as error: print(error.errno)"
+        let refused = try run(
+          ["python3", "-c", direct, volume.master + "/copied"],
+          environment: [
+            "PYTHONPATH": Machine.sources + "/python", "PYTHONDONTWRITEBYTECODE": "1",
+            "FAMFS_LIBRARY": Machine.programs + "/../lib/libfamfs.so",
+          ])
+        #expect(refused.stdout == "95\n", "\(refused)")
         // What is zeroed must not go back to those who wait for pages.
         try succeed(volume.famfs("creat", "-s", "4m", volume.master + "/zeros"))
         let zeros = try run(["cmp", "-n", "4194304", volume.master + "/zeros", "/dev/zero"])

@@ -165,9 +165,18 @@ struct UnmountedTests {
       print(int(numpy.frombuffer(system.view(device + "/dir/a.npy"), dtype="i8", offset=128).sum()), len(system.cat(device + "/dir/a.npy")))
       duckdb.register_filesystem(system)
       print(duckdb.sql(f"select sum(i) from 'famfs://{device}/dir/t.parquet'").fetchall())
-      for attempt in [lambda: system.open(device + "/dir/new", "wb"), lambda: system.rm(device + "/dir/a.npy")]:
+      for attempt in [lambda: system.open(device + "/dir/new", "wb"), lambda: system.rm(device + "/dir/a.npy"),
+                      lambda: fsspec.open("famfs://" + device + "/none/new", "wb").open()]:
           try: attempt()
           except OSError as error: print("refused")
+      print(system.isfile("/etc/passwd/x"), system.isdir("/etc/passwd/x"), system.exists("/etc/passwd/x"))
+      system.copy(device + "/dir/a.npy", original + "/copy")
+      print(open(original + "/copy", "rb").read() == system.cat(device + "/dir/a.npy"), len(system.tail(device + "/dir/a.npy", 7)))
+      for attempt in [lambda: system.open(device + "/dir"), lambda: system.info(device + "/dir/none"),
+                      lambda: system.view(device + "/dir/none"), lambda: system.open(device + "/dir/a.npy").seek(-1),
+                      lambda: famfs.open(device + "/dir/none")]:
+          try: attempt()
+          except OSError as error: print(error.errno, str(error.filename).replace(device, ""))
       """
     let make = """
       import numpy, pyarrow, pyarrow.parquet, sys
@@ -198,6 +207,14 @@ struct UnmountedTests {
           [(1249975000,)]
           refused
           refused
+          refused
+          False False False
+          True 7
+          21 /dir
+          2 /dir/none
+          2 /dir/none
+          22 None
+          2 /dir/none
 
           """, "\(outcome)")
     }

@@ -36,7 +36,8 @@ static void show(const char *path) {
         printf(" %llu %d", (unsigned long long)status.st_size, result);
         if (result >= 0) {
             printf(" %08lx", crc32(0, mapping.address, (uInt)mapping.length));
-            famfs_unmap(&mapping);
+            if (famfs_flush(mapping.address, mapping.length)) printf(" not flushed");
+            if (famfs_unmap(&mapping)) printf(" not unmapped");
         }
     }
     putchar('\n');

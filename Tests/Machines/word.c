@@ -41,7 +41,9 @@ int main(int count, char **words) {
     tell(start);
     if (sets) {
         *word = value;
-        return 0;
+        if (msync(start, 2 << 20, MS_SYNC) == 0 && munmap(start, 2 << 20) == 0) return 0;
+        perror(words[2]);
+        return 1;
     }
     if (before == value) {
         puts("it was there before");

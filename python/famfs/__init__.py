@@ -17,6 +17,7 @@ checks the permissions of files, for who may open a device may read all of it.
         print(volume.list("models"), volume.stat("models/a.bin").st_size)
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -39,10 +40,10 @@ def open(path, writable=False, direct=False):
         file = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
     except NotADirectoryError:
         device, inner = split(path)
-        with through(device) as volume:
+        with through(device) as volume, naming(path):
             return volume.open(inner, writable, direct)
     try:
-        mapping, _ = _library.map_file(file, writable, direct)
+        mapping, _ = _library.map_file(file, writable, direct, path)
     finally:
         os.close(file)
     return _view(mapping, writable)
@@ -50,14 +51,15 @@ def open(path, writable=False, direct=False):
 
 def _view(mapping, writable):
     array = (ctypes.c_ubyte * mapping.length).from_address(mapping.address)
-    weakref.finalize(array, _library.unmap, mapping.address, mapping.length)
+    # Not at the interpreter's end: others may still look at it then.
+    weakref.finalize(array, _library.unmap, mapping.address, mapping.length).atexit = False
     view = memoryview(array).cast("B")
     return view if writable else view.toreadonly()
 
 
 def split(path):
     """The device that a path goes through, or None, and the rest of the path: /dev/dax0.0/a/b is a/b of /dev/dax0.0."""
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     slash = path.find("/", 1)
     while slash > 0:
         try:
@@ -70,6 +72,16 @@ def split(path):
     return None, path
 
 
+@contextlib.contextmanager
+def naming(path):
+    """Has errors name the whole path, not the part of it inside of a volume."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
+
+
 def through(device):
     """The volume on a device that a path goes through."""
     volume = Volume(device)
@@ -80,16 +92,17 @@ def through(device):
 
 
 def is_direct(path):
-    """Whether a file would be mapped as the memory itself by this user. Through a device it is, or cannot be mapped."""
+    """Whether a file would be mapped as the memory itself by this user. An empty one is not mapped."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except NotADirectoryError:
-        open(path)
-        return True
+        device, inner = split(path)
+        with through(device) as volume, naming(path):
+            return volume._is_direct(inner)
     try:
         if os.fstat(file).st_size == 0:
             return False
-        mapping, direct = _library.map_file(file, False, False)
+        mapping, direct = _library.map_file(file, False, False, path)
         _library.unmap(mapping.address, mapping.length)
         return direct
     finally:
@@ -151,7 +164,14 @@ class Volume:
 
     def open(self, path, writable=False, direct=False):
         """As famfs.open, by a path relative to the volume's root."""
-        return _view(self._handle.map(path, writable, direct), writable)
+        return _view(self._handle.map(path, writable, direct)[0], writable)
+
+    def _is_direct(self, path):
+        if self.stat(path).st_size == 0:
+            return False
+        mapping, direct = self._handle.map(path, False, False)
+        _library.unmap(mapping.address, mapping.length)
+        return direct
 
     def list(self, path=""):
         """The names in a directory."""
@@ -160,7 +180,8 @@ class Volume:
     def stat(self, path=""):
         """As os.stat; where nothing is mounted, files have no times."""
         if self.mount_point:
-            return os.stat(os.path.join(self.mount_point, os.fspath(path).lstrip("/")))
+            # No way out of the mount, as for the other calls.
+            return os.stat(self.mount_point + os.path.normpath("/" + os.fsdecode(path).lstrip("/")))
         return self._handle.stat(path)
 
     def commit(self, path=""):

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import threading
 
 _WRITE, _DIRECT = 1, 2
 
@@ -72,10 +73,17 @@ def _flags(writable, direct):
     return (_WRITE if writable else 0) | (_DIRECT if direct else 0)
 
 
-def map_file(file, writable, direct):
+def _encoded(path):
+    path = os.fsencode(path)
+    if b"\0" in path:
+        raise ValueError("embedded null byte")
+    return path
+
+
+def map_file(file, writable, direct, path):
     """The mapping of an open file, and whether it is the memory itself."""
     mapping = Mapping()
-    return mapping, _checked(_famfs.famfs_map_file(file, _flags(writable, direct), ctypes.byref(mapping))) == 1
+    return mapping, _checked(_famfs.famfs_map_file(file, _flags(writable, direct), ctypes.byref(mapping)), path) == 1
 
 
 def unmap(address, length):
@@ -95,25 +103,30 @@ class Handle:
 
     def __init__(self, paths):
         self._volume = ctypes.c_void_p()
-        names = (ctypes.c_char_p * len(paths))(*map(os.fsencode, paths))
+        self._lock = threading.Lock()  # nothing may close it while another thread is in a call
+        names = (ctypes.c_char_p * len(paths))(*map(_encoded, paths))
         _checked(_famfs.famfs_open_devices(names, len(paths), ctypes.byref(self._volume)), os.fspath(paths[0]))
         mount_point = _famfs.famfs_mount_point(self._volume)
         self.mount_point = None if mount_point is None else os.fsdecode(mount_point)
 
     def close(self):
-        volume, self._volume = self._volume, None
-        if volume:
-            _famfs.famfs_close(volume)
+        with self._lock:
+            volume, self._volume = self._volume, None
+            if volume:
+                _famfs.famfs_close(volume)
 
     def _call(self, function, path, *arguments):
-        if not self._volume:
-            raise ValueError("the volume is closed")
-        return _checked(function(self._volume, os.fsencode(path), *arguments), os.fspath(path))
+        path, name = os.fspath(path), _encoded(path)
+        with self._lock:
+            if not self._volume:
+                raise ValueError("the volume is closed")
+            result = function(self._volume, name, *arguments)
+        return _checked(result, path)
 
     def map(self, path, writable, direct):
+        """The mapping of a file, and whether it is the memory itself."""
         mapping = Mapping()
-        self._call(_famfs.famfs_map, path, _flags(writable, direct), ctypes.byref(mapping))
-        return mapping
+        return mapping, self._call(_famfs.famfs_map, path, _flags(writable, direct), ctypes.byref(mapping)) == 1
 
     def stat(self, path):
         found = _Stat()
