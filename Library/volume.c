@@ -85,6 +85,10 @@ static int open_inside(const struct famfs_volume *volume, const char *path, uint
     long file;
     do file = syscall(SYS_openat2, volume->root, *path ? path : ".", &how, sizeof how);
     while (file < 0 && errno == EAGAIN);
+    if (file < 0 && errno == ENOSYS) { /* before Linux 5.6, where `..` does lead out */
+        while (*path == '/') path++;
+        file = openat(volume->root, *path ? path : ".", (int)flags | O_CLOEXEC);
+    }
     return file < 0 ? -errno : (int)file;
 }
 

@@ -49,6 +49,8 @@ int main(int count, char **words) {
         puts("it was there before");
         return 1;
     }
+    puts("waits");
+    fflush(stdout);
     while (*word != value) {}
     puts("seen");
     return 0;

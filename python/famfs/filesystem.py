@@ -58,7 +58,7 @@ class FamfsFileSystem(LocalFileSystem):
                 volume.stat()
                 return volume
         except OSError:  # another volume was made there
-            del self._volumes[device]
+            self._volumes.pop(device, None)
         volume = famfs.through(device)
         if volume.mount_point is None:  # one that is kept would keep the mount busy
             self._volumes[device] = volume
