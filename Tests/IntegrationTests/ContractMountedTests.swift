@@ -304,7 +304,7 @@ struct ContractMountedTests {
       if mebibytes == 40 {
         table += [
           Expected("famfs creat -s 5 @M/new", refused: "@M/new: the device's memory", "famfs fsck"),
-          Expected("famfs cp @R/small @M/new", refused: "@R/small", "device"),
+          Expected("famfs cp @R/small @M/new", refused: "@M/new: the device's memory", "famfs fsck"),
         ]
       }
       try volume.expect(table)
