@@ -130,10 +130,11 @@ uint64_t layout_pages(const struct layout *layout) { return (layout->size + page
 
 /* --- Mapping ---------------------------------------------------------------------------------------------------- */
 
-/* hugetlbfs maps whole huge pages only, and takes what is too short for longer. */
-static bool has_small_pages(int file) {
+/* Bytes of the pages that a file's memory is mapped by. hugetlbfs has whole huge pages only, and takes what is too short for
+ * longer. (Where a dax device is so, its mmap says EINVAL.) */
+static uint64_t pages_of(int file) {
     struct statfs about;
-    return fstatfs(file, &about) == 0 && about.f_type != 0x958458f6;
+    return fstatfs(file, &about) == 0 && about.f_type == 0x958458f6 ? (uint64_t)about.f_bsize : page;
 }
 
 /* Whether a device is the one that is meant: names can be given to others. */
@@ -153,7 +154,7 @@ static int open_device(const struct device *device, bool writable) {
     int result = 0;
     if (fstat(file, &status)) result = -errno;
     /* A block device's mapping would be this host's page cache. */
-    else if (S_ISBLK(status.st_mode) || !has_small_pages(file)) result = -EOPNOTSUPP;
+    else if (S_ISBLK(status.st_mode) || pages_of(file) > large_page) result = -EOPNOTSUPP;
     else if (!is_meant(file, &status, device)) result = -ENODEV;
     if (result == 0) return file;
     close(file);
@@ -199,6 +200,10 @@ int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, in
         if (files[number] < 0) files[number] = open_device(&layout->devices[number], writable);
         if (files[number] < 0) {
             result = files[number];
+            break;
+        }
+        if ((piece.offset | piece.length) % pages_of(files[number])) {
+            result = -EINVAL;
             break;
         }
         void *at = kernel_mmap(place + done, piece.length, protection, flags | MAP_FIXED, files[number], (int64_t)piece.offset);

@@ -4,7 +4,7 @@
  *
  * usage: mapped file FILE                  by mmap(2): the plain mount's page cache, or under famfs exec the memory itself
  *        mapped library VOLUME FILE        by libfamfs; VOLUME is a mount point, or a device that is not mounted
- *        mapped raw DEVICE OFFSET LENGTH   by mmap(2) of the device
+ *        mapped raw DEVICE OFFSET LENGTH   by mmap(2) of the device, aligned for pages of 2 MiB
  *        mapped memory LENGTH              memory of this process, written before */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 #include "famfs.h"
 
-enum { PIECE = 1 << 20, LOADS = 4 << 20 };
+enum { PIECE = 1 << 20, LOADS = 4 << 20, LARGE_PAGE = 2 << 20 };
 
 static double seconds(clockid_t clock) {
     struct timespec time;
@@ -51,14 +51,21 @@ static void fail(const char *what, int error) {
     exit(1);
 }
 
-static struct famfs_mapping map_part(const char *path, off_t offset, size_t length) {
+static struct famfs_mapping map_part(const char *path, off_t offset, size_t length, void *place) {
     int file = open(path, O_RDONLY);
     struct stat status;
     if (file < 0 || fstat(file, &status)) fail(path, errno);
     if (length == 0) length = (size_t)status.st_size;
-    void *start = mmap(NULL, length, PROT_READ, MAP_SHARED, file, offset);
+    void *start = mmap(place, length, PROT_READ, MAP_SHARED | (place ? MAP_FIXED : 0), file, offset);
     if (start == MAP_FAILED) fail(path, errno);
     return (struct famfs_mapping){start, length};
+}
+
+/* Where pages of 2 MiB can be used, if the device has them. */
+static struct famfs_mapping map_device(const char *path, off_t offset, size_t length) {
+    char *room = mmap(NULL, length + LARGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) fail("memory", errno);
+    return map_part(path, offset, length, room + ((size_t)offset - (uintptr_t)room) % LARGE_PAGE);
 }
 
 static struct famfs_mapping map_by_library(const char *place, const char *path) {
@@ -79,9 +86,9 @@ static struct famfs_mapping make_memory(size_t length) {
 }
 
 static struct famfs_mapping map(int count, char **words) {
-    if (count == 3 && !strcmp(words[1], "file")) return map_part(words[2], 0, 0);
+    if (count == 3 && !strcmp(words[1], "file")) return map_part(words[2], 0, 0, NULL);
     if (count == 4 && !strcmp(words[1], "library")) return map_by_library(words[2], words[3]);
-    if (count == 5 && !strcmp(words[1], "raw")) return map_part(words[2], strtoll(words[3], NULL, 0), strtoull(words[4], NULL, 0));
+    if (count == 5 && !strcmp(words[1], "raw")) return map_device(words[2], strtoll(words[3], NULL, 0), strtoull(words[4], NULL, 0));
     if (count == 3 && !strcmp(words[1], "memory")) return make_memory(strtoull(words[2], NULL, 0));
     fprintf(stderr, "usage: mapped file FILE | library VOLUME FILE | raw DEVICE OFFSET LENGTH | memory LENGTH\n");
     exit(2);

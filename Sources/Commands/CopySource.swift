@@ -16,6 +16,15 @@ final class CopySource {
   /// The run of data, or the hole, that was found last: to look again costs a walk through a file's pages on tmpfs.
   private var lastRun = (isHole: false, range: UInt64(0)..<0)
 
+  /// What is read lies here. One for the whole file: new memory for each range would be new pages.
+  private let buffer: UnsafeMutableRawBufferPointer
+
+  deinit { buffer.deallocate() }
+
+  private static func buffer(for size: UInt64) -> UnsafeMutableRawBufferPointer {
+    .allocate(byteCount: Int(min(size, most)), alignment: 4096)
+  }
+
   /// The names of this process's standard input.
   static func isStandardInput(_ name: String) -> Bool { name == "-" || name == "/dev/stdin" }
 
@@ -30,7 +39,7 @@ final class CopySource {
     } catch {
       throw .other("\(path) cannot be read: \(error)")
     }
-    (name, self.size, isStream) = (path, size, false)
+    (name, self.size, isStream, buffer) = (path, size, false, CopySource.buffer(for: size))
   }
 
   /// Opens anything that can be read from its start, or the standard input, for exactly `size` bytes.
@@ -45,31 +54,29 @@ final class CopySource {
       throw .other("\(path == "-" ? "the standard input" : path) cannot be read: \(error)")
     }
     name = path == "-" ? "the standard input" : path
-    (self.size, isStream, isSparse) = (size, true, false)
+    (self.size, isStream, isSparse, buffer) = (size, true, false, CopySource.buffer(for: size))
   }
 
   /// A run of a file's bytes, and what is to become of it.
   enum Piece {
     /// Bytes in memory.
     case bytes(UnsafeRawBufferPointer)
-    /// So many bytes of the open file, from this offset on.
-    case file(UInt64, count: UInt64)
     /// So many zeros.
     case hole(count: UInt64)
 
     var count: UInt64 {
       switch self {
       case .bytes(let bytes): UInt64(bytes.count)
-      case .file(_, let count), .hole(let count): count
+      case .hole(let count): count
       }
     }
   }
 
   /// Below this size holes are not looked for: they would save less than the looking costs.
   private static let sparse: UInt64 = 64 << 10
-  /// Bytes that are read at once.
+  /// Bytes that are read at once: they stay in a CPU's cache until they are written.
   private static let most: UInt64 = 1 << 20
-  /// Bytes that the kernel copies, and that are zeroed, between two steps of the progress.
+  /// Bytes that are zeroed between two steps of the progress.
   private static let stride: UInt64 = 32 << 20
 
   /// Copies one range of the file to the device.
@@ -77,20 +84,12 @@ final class CopySource {
   func copy(
     _ fileOffset: UInt64, to device: MappedDevice, _ range: Extent, check: () throws -> Void, progress: (UInt64) -> Void
   ) throws {
-    if isStream { device.prepare(at: range.offset, count: range.length) }
-    try forEachPiece(fileOffset, range.length, inMemory: false) { piece, place in
+    let prepare = { device.prepare(at: range.offset + $0, count: $1) }
+    try forEachPiece(fileOffset, range.length, willRead: prepare) { piece, place in
       try check()
       switch piece {
       case .bytes(let bytes): try device.write(at: range.offset + place, from: bytes)
       case .hole(let count): try device.zero(at: range.offset + place, count: count)
-      case .file(let offset, let count):
-        device.prepare(at: range.offset + place, count: count)
-        let copied: UInt64
-        do { copied = try device.copy(from: file, at: offset, to: range.offset + place, count: count) } catch {
-          throw FamfsError.other(
-            "\(name) could not be copied into the device: \(error); famfs status shows whether its memory fails")
-        }
-        if copied < count { throw becameShorter }
       }
       progress(piece.count)
     }
@@ -110,7 +109,7 @@ final class CopySource {
       zeros.deallocate()
     }
     zeros.initializeMemory(as: UInt8.self, repeating: 0)
-    try forEachPiece(fileOffset, range.length, inMemory: true) { piece, place in
+    try forEachPiece(fileOffset, range.length, inPages: true) { piece, place in
       var wanted = UnsafeRawBufferPointer(rebasing: zeros[..<Int(min(piece.count, UInt64(zeros.count)))])
       if case .bytes(let bytes) = piece { wanted = bytes }
       let start = range.offset + place
@@ -150,37 +149,31 @@ final class CopySource {
     .other("\(name) became shorter while it was copied; try again")
   }
 
-  /// Hands on the pieces of a range and where in it they begin; when `inMemory`, as bytes or holes of at most `most`,
-  /// which begin at a multiple of 4096 of the range.
+  /// Hands on the pieces of a range and where in it they begin: bytes, at most `most` of them, or holes. When `inPages`,
+  /// all have at most `most` bytes and begin at a multiple of 4096 of the range.
+  /// - Parameter willRead: is told of each run of data, by its place in the range and its bytes, before it is read.
   private func forEachPiece(
-    _ fileOffset: UInt64, _ length: UInt64, inMemory: Bool, _ body: (Piece, UInt64) throws -> Void
+    _ fileOffset: UInt64, _ length: UInt64, inPages: Bool = false, willRead: (UInt64, UInt64) -> Void = { _, _ in },
+    _ body: (Piece, UInt64) throws -> Void
   ) throws {
-    let buffer = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: inMemory || isStream ? Int(min(length, CopySource.most)) : 0, alignment: 4096)
-    defer { buffer.deallocate() }
     var done: UInt64 = 0
     while done < length {
       let run = try run(at: fileOffset + done, before: fileOffset + length)
       var isHole = run.isHole
       var end = run.end - fileOffset
-      if inMemory && end < length {
+      if inPages && end < length {
         // Whole pages for who compares, also where a run ends within one: such a page is read.
         end &= ~4095
         if !isHole || end <= done {
           (isHole, end) = (false, min(length, (run.end - fileOffset + 4095) & ~4095))
         }
       }
+      if !isHole { willRead(done, end - done) }
       while done < end {
-        let piece: Piece
-        if isStream || inMemory {
-          let count = min(end - done, UInt64(buffer.count))
-          piece = isHole ? .hole(count: count) : .bytes(try read(buffer, fileOffset + done, count))
-        } else {
-          let count = min(end - done, CopySource.stride)
-          piece = isHole ? .hole(count: count) : .file(fileOffset + done, count: count)
-        }
+        let count = min(end - done, isHole && !inPages ? CopySource.stride : CopySource.most)
+        let piece: Piece = isHole ? .hole(count: count) : .bytes(try read(fileOffset + done, count))
         try body(piece, done)
-        done += piece.count
+        done += count
       }
     }
   }
@@ -195,9 +188,8 @@ final class CopySource {
     return (lastRun.isHole, min(end, lastRun.range.upperBound))
   }
 
-  private func read(
-    _ buffer: UnsafeMutableRawBufferPointer, _ offset: UInt64, _ count: UInt64
-  ) throws -> UnsafeRawBufferPointer {
+  /// - Returns: what the next read replaces.
+  private func read(_ offset: UInt64, _ count: UInt64) throws -> UnsafeRawBufferPointer {
     let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(count)])
     var done = 0
     do throws(Errno) {

@@ -10,20 +10,21 @@ enum FileMap {
 
   /// Whether files of a volume can be mapped directly at all.
   static func isOffered(by volume: Volume) -> Bool {
-    !volume.isReclaiming && (volume.device as? MappedDevice).map(isMemory) ?? false
+    guard !volume.isReclaiming, let device = volume.device as? MappedDevice else { return false }
+    return isMemory(device) && volume.superblock.allocationUnit % device.mappingUnit == 0
   }
 
   /// Whether a device's mapping is memory that other hosts see, and no host's own cache.
   private static func isMemory(_ device: MappedDevice) -> Bool {
-    device.kind == .dax || device.kind == .file && device.hasSmallPages
+    device.kind == .dax || device.kind == .file
   }
 
   /// The attribute's value: a line `volume UUID`, a line `device INDEX UUID PATH` for each device that the file has
   /// bytes on, a line `size BYTES chunk BYTES` (a chunk of 0: the extents follow each other), and a line
   /// `extent DEVICE OFFSET LENGTH` for each extent or strip, all in bytes.
   /// - Throws: ENODATA when the file cannot be mapped directly: it is a directory, empty, or one of the volume's own;
-  ///   it lies on memory that each host has cached for itself, or that is mapped in whole huge pages only; or it can be removed, and then nobody would know that
-  ///   somebody still has its memory.
+  ///   it lies on memory that each host has cached for itself, or that is mapped in whole huge pages, of which it has only
+  ///   parts; or it can be removed, and then nobody would know that somebody still has its memory.
   static func text(of number: NodeNumber, in volume: Volume) throws(Errno) -> [UInt8] {
     let node = try volume.node(number)
     let layout = volume.layout(of: number)
@@ -33,7 +34,8 @@ enum FileMap {
     for index in Set(layout.extents.array.map(\.device)).sorted() {
       guard let usage = devices.first(where: { $0.index == index }),
         let device = try volume.memory(index) as? MappedDevice, isMemory(device),
-        !device.path.utf8.contains(UInt8(ascii: "\n"))
+        !device.path.utf8.contains(UInt8(ascii: "\n")),
+        layout.extents.array.allSatisfy({ $0.device != index || ($0.offset | $0.length) % device.mappingUnit == 0 })
       else { throw .noData }
       text += "device \(index) \(usage.uuid) \(device.path)\n"
     }

@@ -76,7 +76,7 @@ enum PageSource: Equatable {
     let huge = UInt64(DeviceShape.hugePage)
     return switch self {
     case .fixed(let size, let origin): DevicePages(size: size, origin: origin)
-    case .hugetlbfs(let size): DevicePages(size: size, origin: "hugetlbfs; not used by famfs exec")
+    case .hugetlbfs(let size): DevicePages(size: size, origin: "hugetlbfs")
     case .hugeTmpfs(let option): DevicePages(size: huge, origin: "tmpfs, huge=\(option)")
     case .gathered: DevicePages(size: huge, origin: "tmpfs, where files are written; everywhere with huge=always")
     case .small(let origin): DevicePages(size: 4096, origin: origin)
@@ -88,8 +88,14 @@ extension MappedDevice {
   /// The largest pages that its memory is mapped by. Where they depend on it, those of what this program has written.
   public var pages: DevicePages? { pageSource.pages }
 
-  /// Whether other programs can map any run of small pages of it, as files need; hugetlbfs has none.
-  public var hasSmallPages: Bool { if case .hugetlbfs = pageSource { false } else { true } }
+  /// What other programs map of it begins and ends at a multiple of this, in bytes.
+  public var mappingUnit: UInt64 {
+    switch pageSource {
+    case .hugetlbfs(let size): size
+    case .fixed where kind == .dax: UInt64(shape.alignment)
+    case .fixed, .hugeTmpfs, .gathered, .small: 4096
+    }
+  }
 
   /// How it comes to its pages; looked for when somebody asks first.
   var pageSource: PageSource {

@@ -253,7 +253,7 @@ public final class MappedDevice: MemoryDevice {
   public func fence() { weft_fence() }
 }
 
-// MARK: - Bulk copies
+// MARK: - Bulk writes
 
 extension MappedDevice {
   /// From this many bytes on a system call is cheaper than faulting a plain file's pages in and zeroing them.
@@ -278,54 +278,5 @@ extension MappedDevice {
       }
     }
     return true
-  }
-
-  /// By sendfile(2) into plain files, by read(2) and `write` otherwise.
-  public func copy(
-    from source: borrowing FileDescriptor, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-  ) throws(Errno) -> UInt64 {
-    _ = try target(offset, count)
-    var done: UInt64 = 0
-    if kind == .file && count >= UInt64(MappedDevice.bulk) {
-      done = try sendThroughKernel(from: source, at: sourceOffset, to: offset, count: count)
-    }
-    if done == count { return done }
-    let piece = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: Int(min(count - done, 256 << 10)), alignment: 4096)
-    defer { piece.deallocate() }
-    while done < count {
-      let wanted = Int(min(UInt64(piece.count), count - done))
-      let got = try source.read(
-        at: sourceOffset + done, into: UnsafeMutableRawBufferPointer(rebasing: piece[..<wanted]))
-      if got == 0 { break }
-      try write(at: offset + done, from: UnsafeRawBufferPointer(rebasing: piece[..<got]))
-      done += UInt64(got)
-    }
-    return done
-  }
-
-  /// Copies by sendfile(2): page cache to page cache, once.
-  /// - Returns: how far it came: less than `count` where the file ends or sendfile cannot read or write such files.
-  private func sendThroughKernel(
-    from source: borrowing FileDescriptor, at sourceOffset: UInt64, to offset: UInt64, count: UInt64
-  ) throws(Errno) -> UInt64 {
-    if try isCutShort() { throw fault(at: offset, count) }
-    // A description of its own, for its own file position: other threads copy at the same time.
-    guard let own = try? FileDescriptor(opening: "/proc/self/fd/\(file.rawValue)", .writeOnly),
-      var position = off_t(exactly: sourceOffset), lseek(own.rawValue, off_t(offset), SEEK_SET) >= 0
-    else { return 0 }
-    var done: UInt64 = 0
-    while done < count {
-      let rest = Int(min(count - done, 64 << 20))
-      do {
-        let sent = try retrying { sendfile(own.rawValue, source.rawValue, &position, rest) }
-        if sent == 0 { break }
-        done += UInt64(sent)
-      } catch {
-        if error == .invalidArgument || error == .noSystemCall { break }
-        throw error
-      }
-    }
-    return done
   }
 }

@@ -22,12 +22,6 @@ public protocol MemoryDevice: AnyObject, Sendable {
   /// Copies into the device, past the caches. Complete, also for other hosts, after `fence`.
   func write(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(Errno)
 
-  /// Copies from a file into the device like `write`, by the shortest way there is.
-  /// - Returns: the bytes copied, fewer than `count` only when the file ends before.
-  func copy(
-    from file: borrowing FileDescriptor, at fileOffset: UInt64, to offset: UInt64, count: UInt64
-  ) throws(Errno) -> UInt64
-
   /// Makes a range read as zeros, like `write`.
   func zero(at offset: UInt64, count: UInt64) throws(Errno)
 

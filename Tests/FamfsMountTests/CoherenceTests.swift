@@ -48,13 +48,6 @@ private final class RecordingDevice: MemoryDevice {
     try inner.write(at: offset, from: buffer)
   }
 
-  func copy(
-    from file: borrowing FileDescriptor, at fileOffset: UInt64, to offset: UInt64, count: UInt64
-  ) throws(Errno) -> UInt64 {
-    note(.write(range(offset, count)))
-    return try inner.copy(from: file, at: fileOffset, to: offset, count: count)
-  }
-
   func zero(at offset: UInt64, count: UInt64) throws(Errno) {
     note(.write(range(offset, count)))
     try inner.zero(at: offset, count: count)

@@ -5,7 +5,7 @@ import Testing
 @testable import Famfs
 
 /// A volume that the public famfs wrote, and what its own tools said of it.
-private struct Fixture: Sendable {
+struct Fixture: Sendable {
   struct Manifest: Decodable, Sendable {
     struct Superblock: Decodable, Sendable {
       let tsLogOffset, tsLogLen, tsAllocUnit, ddSize: UInt64

@@ -15,6 +15,17 @@ import Testing
     .enabled(if: Lister.canBuild(Lister.sanitizers), "needs a compiler with its sanitizers"))
   func sanitized() throws { try compare(try Lister(Lister.sanitizers), seeds: 13...18) }
 
+  @Test(
+    "it shows volumes that the public famfs wrote", .enabled(if: Lister.canBuild([]), "needs clang or cc, and zlib"),
+    arguments: FixtureTests.names)
+  func fixtures(name: String) throws {
+    let fixture = try Fixture.shared(name)
+    try Lister([]).check("\(name)") { session in
+      session.begin(on: fixture.device)
+      session.openAndList()
+    }
+  }
+
   private func compare(_ lister: Lister, seeds: ClosedRange<UInt64>) throws {
     for unit in [4096, 2 << 20] as [UInt64] { try lister.check("edges \(unit)") { edges(unit, $0) } }
     for seed in seeds {

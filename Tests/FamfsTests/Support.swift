@@ -86,14 +86,6 @@ class RamDevice: MemoryDevice, @unchecked Sendable {
     try didStore(offset, UInt64(buffer.count), streaming: true)
   }
 
-  func copy(
-    from file: borrowing FileDescriptor, at fileOffset: UInt64, to offset: UInt64, count: UInt64
-  ) throws(Errno) -> UInt64 {
-    let done = UInt64(try file.read(at: fileOffset, into: try range(.write, offset, count)))
-    try didStore(offset, done, streaming: true)
-    return done
-  }
-
   func zero(at offset: UInt64, count: UInt64) throws(Errno) {
     let room = try range(.write, offset, count)
     if let start = room.baseAddress { memset(start, 0, room.count) }

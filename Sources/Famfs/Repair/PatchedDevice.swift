@@ -54,9 +54,6 @@ final class PatchedDevice: MemoryDevice {
   // MARK: Nothing is stored
 
   func write(at offset: UInt64, from buffer: UnsafeRawBufferPointer) throws(Errno) { throw .readOnlyFileSystem }
-  func copy(
-    from file: borrowing FileDescriptor, at fileOffset: UInt64, to offset: UInt64, count: UInt64
-  ) throws(Errno) -> UInt64 { throw .readOnlyFileSystem }
   func zero(at offset: UInt64, count: UInt64) throws(Errno) { throw .readOnlyFileSystem }
   func store64(at offset: UInt64, _ value: UInt64) throws(Errno) { throw .readOnlyFileSystem }
   func writeBack(at offset: UInt64, count: UInt64) throws(Errno) { throw .readOnlyFileSystem }
