@@ -142,10 +142,13 @@ EXPORT int munmap(void *place, size_t length) {
 EXPORT int madvise(void *place, size_t length, int advice) {
     struct record found;
     uintptr_t start = (uintptr_t)place;
-    if (advice == MADV_REMOVE && length <= SIZE_MAX / 2 && find_overlap(start, start + length, &found)) {
-        release_layout(found.layout);
-        errno = EOPNOTSUPP;
-        return -1;
+    if (advice == MADV_REMOVE && length <= SIZE_MAX / 2) {
+        bool ours = find_overlap(start, start + length, &found);
+        if (ours) release_layout(found.layout);
+        if (ours || records_are_lost()) {
+            errno = EOPNOTSUPP;
+            return -1;
+        }
     }
     return (int)syscall(SYS_madvise, place, length, advice);
 }
@@ -301,6 +304,7 @@ EXPORT void *mremap(void *old, size_t size, size_t wanted, int flags, ...) {
         release_layout(record.layout);
         return place;
     }
+    if (wanted > size && records_are_lost()) return failed(ENOMEM);
     void *place = (void *)syscall(SYS_mremap, old, size, wanted, flags, fixed);
     if (place != MAP_FAILED) forget_range((uintptr_t)place, (uintptr_t)place + round_up(wanted));
     return place;
@@ -311,7 +315,11 @@ EXPORT int remap_file_pages(void *place, size_t length, int protection, size_t p
     struct record record;
     uintptr_t start = (uintptr_t)place & ~(uintptr_t)4095;
     size_t size = length & ~(size_t)4095;
-    if (!find_record(start, &record)) return (int)syscall(SYS_remap_file_pages, place, length, protection, page, flags);
+    if (!find_record(start, &record)) {
+        if (!records_are_lost()) return (int)syscall(SYS_remap_file_pages, place, length, protection, page, flags);
+        errno = EINVAL;
+        return -1;
+    }
     int result = -EINVAL;
     bool fits = size && size <= record.end - start && page <= INT64_MAX / 4096 && page * 4096 <= INT64_MAX - size;
     /* As the kernel: only of files that are open for writing. */

@@ -16,6 +16,7 @@ struct held_layout {
 /* In no order: programs map tens of files, not thousands. */
 static struct record records[LIMIT];
 static int count;
+static bool lost;
 static uint64_t areas; /* at most this many are the records' */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -55,8 +56,13 @@ bool records_have_room(const struct layout *layout, uint64_t length) {
     return result;
 }
 
+bool records_are_lost(void) { return __atomic_load_n(&lost, __ATOMIC_RELAXED); }
+
 static void put(struct record record) {
-    if (count == LIMIT) return;
+    if (count == LIMIT) {
+        __atomic_store_n(&lost, true, __ATOMIC_RELAXED);
+        return;
+    }
     share(record.layout);
     areas += areas_of(&record.layout->layout, record.end - record.start);
     records[count] = record;

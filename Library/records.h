@@ -21,6 +21,8 @@ struct layout *layout_in(struct held_layout *layout);
 
 /* Whether one more mapping of this many bytes leaves the program enough of the areas that the kernel gives to a process. */
 bool records_have_room(const struct layout *layout, uint64_t length);
+/* Whether there were more ranges than there is room for: then any address may be of one. */
+bool records_are_lost(void);
 /* Takes a range out: something else is there now, which is the caller's. */
 void forget_range(uintptr_t start, uintptr_t end);
 /* Unmaps a range and takes it out, before another thread can have mapped something there. Of large pages all that the

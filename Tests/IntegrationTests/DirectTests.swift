@@ -310,6 +310,28 @@ struct DirectTests {
     }
   }
 
+  @Test("mappings that are cut into more parts than can be kept in mind end where the file does")
+  func parts() throws {
+    let script = """
+      file = os.open(sys.argv[1], os.O_RDWR)
+      pages = 1280
+      def cut(place):
+          for page in range(0, pages, 2): libc.munmap(place + page * 4096, 4096)
+          return place + (pages - 1) * 4096
+      last = [cut(place) for place in [libc.mmap(None, pages * 4096, RW, SHARED, file, 0) for _ in range(27)]]
+      grown = [libc.mremap(place, 4096, 8192, 1) for place in last]
+      print(sum(place == BAD or ends(lambda: at(place + 4096, 1)) == 7 for place in grown))
+      print(all(libc.madvise(ctypes.c_void_p(place), 4096, 9) == -1 for place in last), os.pread(file, 5, (pages - 1) * 4096) != bytes(5))
+      """
+    try withVolume { volume in
+      for name in ["/f", "/next"] {
+        try succeed(volume.famfs("creat", "-r", "-S", "3", "-s", "\(1280 * 4096)", volume.master + name))
+      }
+      let outcome = try run(script, volume.master + "/f", directly: true)
+      #expect(outcome.stdout == "27\nTrue True\n", "\(outcome.stderr)")
+    }
+  }
+
   @Test("a C program finds, lists and maps files by libfamfs", .enabled(if: Machine.has("clang"), "needs clang"))
   func library() throws {
     let program = """
