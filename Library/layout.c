@@ -202,7 +202,10 @@ int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, in
             result = files[number];
             break;
         }
-        if ((piece.offset | piece.length) % pages_of(files[number])) {
+        uint64_t pages = pages_of(files[number]);
+        /* A private copy takes huge pages from those who wait for them; a child of fork gets none, but a SIGBUS. */
+        bool is_private = (flags & MAP_TYPE) == MAP_PRIVATE;
+        if ((piece.offset | piece.length) % pages || (pages > page && is_private)) {
             result = -EINVAL;
             break;
         }
