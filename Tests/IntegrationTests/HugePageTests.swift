@@ -210,6 +210,25 @@ struct HugePageTests {
     #expect(outcome.stderr.contains("\(path) has pages of 4 KiB: ") && outcome.stderr.contains("without a name"))
   }
 
+  @Test(
+    "devices that are made at one moment all are there: the place for them is mounted once",
+    .enabled(if: geteuid() == 0, "needs root, to mount a tmpfs"))
+  func atOnce() throws {
+    let own = "/run/famfs/huge"
+    if Mount.top(at: own) != nil { try Test.cancel("\(own) is mounted already") }
+    defer { while umount(own) == 0 {} }
+    for _ in 0..<3 {
+      let script = "for i in 1 2 3 4 5 6; do $0 --size 16m 2> /dev/null & done; wait"
+      let outcome = try run(
+        ["sh", "-c", script, Machine.program("mkfs.famfs")], environment: Host.master.environment)
+      let paths = outcome.stdout.split(separator: "\n").map(String.init)
+      #expect(paths.count == 6, "\(outcome)")
+      for path in paths { #expect(unlink(path) == 0, "\(path)") }
+      #expect(try Mount.all().filter { $0.mountPoint == own }.count <= 1)
+      umount(own)
+    }
+  }
+
   @Test("mkfs.famfs --size without a name finds a place, and prints where")
   func unnamed() throws {
     let own = "/run/famfs/huge"
