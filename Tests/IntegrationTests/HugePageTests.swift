@@ -217,13 +217,14 @@ struct HugePageTests {
     let own = "/run/famfs/huge"
     if Mount.top(at: own) != nil { try Test.cancel("\(own) is mounted already") }
     defer { while umount(own) == 0 {} }
-    for _ in 0..<3 {
+    for _ in 0..<10 {
       let script = "for i in 1 2 3 4 5 6; do $0 --size 16m 2> /dev/null & done; wait"
       let outcome = try run(
         ["sh", "-c", script, Machine.program("mkfs.famfs")], environment: Host.master.environment)
       let paths = outcome.stdout.split(separator: "\n").map(String.init)
       #expect(paths.count == 6, "\(outcome)")
       for path in paths { #expect(unlink(path) == 0, "\(path)") }
+      #expect(Set(paths.map { $0.hasPrefix(own) }).count == 1, "\(paths)")
       #expect(try Mount.all().filter { $0.mountPoint == own }.count <= 1)
       umount(own)
     }
