@@ -247,6 +247,13 @@ struct HugePageTests {
     defer { unlink(second.stdout.trimmingBlanks()) }
     #expect(second.status == 0 && second.stdout != outcome.stdout)
     expectRefusal(try run(["mkfs.famfs", "--kill", "--size", "16m"]), naming: ["name one device"])
+    expectRefusal(try run(["mkfs.famfs", "--kill", "--size", "16m", path + "-new"]), naming: ["--kill", "--size"])
+    #expect(access(path + "-new", F_OK) != 0)
+    for other in ["/dev/shm", "/dev/null"] {
+      let outcome = try run(["mkfs.famfs", "--size", "16m", other])
+      expectRefusal(outcome, naming: [other, "no plain file"])
+      #expect(!outcome.stderr.contains("remove"), "nobody shall be told to remove \(other)")
+    }
     expectRefusal(try run(["mkfs.famfs", "--size", "4194304t"]), naming: ["room", "DEVICE"])
     let small = try run(["mkfs.famfs", "--size", "15m"])
     expectRefusal(small, naming: ["15728640"])
