@@ -83,6 +83,8 @@ private final class Copy: Sendable {
   private let progress: Progress
   private let next = Mutex(0)
   private let failures = Atomic<Int>(0)
+  /// What was said last of what failed.
+  private let complaint = Mutex("")
 
   init(_ files: [CopyPlan.File], _ settings: Settings) {
     self.files = files
@@ -94,7 +96,13 @@ private final class Copy: Sendable {
 
   private func fail(_ error: any Error) {
     failures.add(1, ordering: .relaxed)
-    progress.printAbove("\(CopyCommand.command): \(error)")
+    let sentence = "\(error)"
+    // That the daemon is gone need not be said for each file.
+    let isNew = complaint.withLock { last in
+      defer { last = sentence }
+      return last != sentence
+    }
+    if isNew { progress.printAbove("\(CopyCommand.command): \(sentence)") }
   }
 
   func make(_ directory: CopyPlan.Directory, with maker: FileMaker) {

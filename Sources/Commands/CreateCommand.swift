@@ -49,7 +49,12 @@ enum CreateCommand: Verb {
     let failures = Workers.run(threads: Int(threads), batches, tools: { FileMakers(striping: striping) }) {
       settings.make($0, with: $1)
     }
-    for failure in failures { printError("\(command): \(failure)") }
+    var last = ""
+    for sentence in failures.map({ "\($0)" }) {
+      // That the daemon is gone need not be said for each file.
+      if sentence != last { printError("\(command): \(sentence)") }
+      last = sentence
+    }
     return failures.isEmpty ? 0 : 1
   }
 

@@ -44,10 +44,15 @@ enum DevicePlace {
     return about.available.map { $0 >= size } ?? true
   }
 
-  /// Mounts a tmpfs for all users, as /dev/shm is one.
+  /// Mounts a tmpfs for all users, as /dev/shm is one. One at a time: a second mount would hide what was made in the
+  /// first.
   private static func makeOwn() -> Bool {
-    guard geteuid() == 0, Mount.top(at: own) == nil else { return false }
+    guard geteuid() == 0 else { return false }
     for folder in ["/run/famfs", own] where mkdir(folder, 0o755) != 0 && errno != EEXIST { return false }
+    guard let turn = try? FileDescriptor(opening: own + ".lock", [.readWrite, .create], mode: 0o600),
+      (try? retrying { flock(turn.rawValue, LOCK_EX) }) != nil
+    else { return false }
+    if Mount.top(at: own) != nil { return pageOption(of: own) != nil }
     let flags = UInt(MS_NOSUID | MS_NODEV)
     return mount("famfs", own, "tmpfs", flags, "huge=always,mode=1777") == 0
   }

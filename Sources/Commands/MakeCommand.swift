@@ -41,6 +41,7 @@ enum MakeCommand: Verb {
     let size = try arguments.size("size")
     let isUnnamed = paths.isEmpty && size != nil && !arguments.has("kill")
     guard !paths.isEmpty || isUnnamed else { throw UsageError("name one device, or several") }
+    if size != nil && arguments.has("kill") { throw UsageError("--kill makes nothing; leave --size out") }
     var options = MakeOptions()
     options.force = arguments.has("force")
     options.reclaim = arguments.has("reclaim")

@@ -26,7 +26,10 @@ struct SimulatedDevice {
       do { status = try FileStatus(path: path) } catch {
         throw FamfsError.other("\(path) cannot be made: \(error); name another file")
       }
-      guard status.kind == .regular, status.size == size else {
+      guard status.kind == .regular else {
+        throw FamfsError.other("\(path) is no plain file, and --size is for such; leave it out, or name another file")
+      }
+      guard status.size == size else {
         throw FamfsError.other(
           "\(path) is there with \(status.size) bytes; leave --size out to use it as it is, or remove it first")
       }

@@ -63,6 +63,25 @@ struct CrashTests {
     }
   }
 
+  @Test("a copy of many files does not say for each that the daemon is gone")
+  func saidOnce() throws {
+    try withVolume(size: "256m", ["--alloc-unit", "4k"]) { volume in
+      let source = volume.room.directory("source")
+      for number in 0..<5000 { _ = try volume.room.file("source/\(number)", [1, 2, 3]) }
+      let script = """
+        $0 cp -r $1 $2/copy & copy=$!
+        until [ -e $2/copy ]; do :; done
+        kill -9 $3
+        wait $copy
+        """
+      let daemon = try volume.daemon()
+      let outcome = try run(["sh", "-c", script, Machine.program("famfs"), source, volume.master, "\(daemon)"])
+      if outcome.status == 0 { try Test.cancel("the copy was faster than the kill") }
+      #expect(outcome.stderr.contains("daemon is gone"), "\(outcome.stderr.prefix(1000))")
+      #expect(outcome.complaints.count < 20, "\(outcome.complaints.count) lines: \(outcome.stderr.prefix(1000))")
+    }
+  }
+
   /// Runs the load and kills the daemon amid it.
   private func crash(_ volume: TestVolume, _ round: Int, afterMilliseconds delay: UInt64) throws {
     let path = Machine.programs + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")

@@ -244,6 +244,26 @@ struct HugePageTests {
     #expect(outcome.stderr.contains("\(path) has pages of 4 KiB: ") && outcome.stderr.contains("without a name"))
   }
 
+  @Test(
+    "devices that are made at one moment all are there: the place for them is mounted once",
+    .enabled(if: geteuid() == 0, "needs root, to mount a tmpfs"))
+  func atOnce() throws {
+    let own = "/run/famfs/huge"
+    if Mount.top(at: own) != nil { try Test.cancel("\(own) is mounted already") }
+    defer { while umount(own) == 0 {} }
+    for _ in 0..<10 {
+      let script = "for i in 1 2 3 4 5 6; do $0 --size 16m 2> /dev/null & done; wait"
+      let outcome = try run(
+        ["sh", "-c", script, Machine.program("mkfs.famfs")], environment: Host.master.environment)
+      let paths = outcome.stdout.split(separator: "\n").map(String.init)
+      #expect(paths.count == 6, "\(outcome)")
+      for path in paths { #expect(unlink(path) == 0, "\(path)") }
+      #expect(Set(paths.map { $0.hasPrefix(own) }).count == 1, "\(paths)")
+      #expect(try Mount.all().filter { $0.mountPoint == own }.count <= 1)
+      umount(own)
+    }
+  }
+
   @Test("mkfs.famfs --size without a name finds a place, and prints where")
   func unnamed() throws {
     let own = "/run/famfs/huge"
@@ -265,11 +285,20 @@ struct HugePageTests {
     let second = try run(["mkfs.famfs", "--size", "16m"], environment: Host.master.environment)
     defer { unlink(second.stdout.trimmingBlanks()) }
     #expect(second.status == 0 && second.stdout != outcome.stdout)
-    let killed = try run(["mkfs.famfs", "--kill", "--size", "16m"], environment: Host.master.environment)
+    let host = Host.master.environment
+    let killed = try run(["mkfs.famfs", "--kill", "--size", "16m"], environment: host)
     expectRefusal(killed, naming: ["name one device"])
-    let large = try run(["mkfs.famfs", "--size", "4194304t"], environment: Host.master.environment)
+    let both = try run(["mkfs.famfs", "--kill", "--size", "16m", path + "-new"], environment: host)
+    expectRefusal(both, naming: ["--kill", "--size"])
+    #expect(access(path + "-new", F_OK) != 0)
+    for other in ["/dev/shm", "/dev/null"] {
+      let outcome = try run(["mkfs.famfs", "--size", "16m", other], environment: host)
+      expectRefusal(outcome, naming: [other, "no plain file"])
+      #expect(!outcome.stderr.contains("remove"), "nobody shall be told to remove \(other)")
+    }
+    let large = try run(["mkfs.famfs", "--size", "4194304t"], environment: host)
     expectRefusal(large, naming: ["room", "DEVICE"])
-    let small = try run(["mkfs.famfs", "--size", "15m"], environment: Host.master.environment)
+    let small = try run(["mkfs.famfs", "--size", "15m"], environment: host)
     expectRefusal(small, naming: ["15728640"])
     let made = try [path, second.stdout.trimmingBlanks()].map {
       try #require($0.split(separator: "/").last.map(String.init))
