@@ -4,8 +4,8 @@
     view = famfs.open("/mnt/fam/weights.bin")            # a memoryview, read-only
     queue = famfs.open("/mnt/fam/queue", writable=True)  # stores go to the memory
 
-A view is the memory itself, with no page cache between, where this user may open the device; ``is_direct`` says whether
-it is. It stays valid until nothing refers to it any more, also when the file system is unmounted. With numpy:
+A view is the memory itself, with no page cache between, where this user may open the device; ``is_direct(path)`` says
+whether it is. It stays valid until nothing refers to it any more, also when the file system is unmounted. With numpy:
 
     array = numpy.frombuffer(famfs.open("/mnt/fam/weights.bin"), dtype=numpy.float32)
 
@@ -93,6 +93,7 @@ def through(device):
 
 def is_direct(path):
     """Whether a file would be mapped as the memory itself by this user. An empty one is not mapped."""
+    path = os.fspath(path)  # a view would be taken for a path
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except NotADirectoryError:
