@@ -32,11 +32,13 @@ build: setup
 LIBRARY = $(CC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -ISources/CLinux/include
 lib/libfamfs.so: Library/volume.c Library/log.c Library/tree.c Library/memory.c Library/layout.c Sources/CLinux/cache.c
 lib/libfamfs.so: LIBRARIES = -lz
+lib/libfamfs.so: SONAME = libfamfs.so.0
 lib/libfamfs_exec.so: Library/exec.c Library/records.c Library/layout.c Sources/CLinux/cache.c
-lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h
+lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h Makefile
 	@mkdir -p lib
-	@$(LIBRARY) -Wl,-soname,$(notdir $@) -o $@.new $(filter %.c,$^) $(LIBRARIES)
+	@$(LIBRARY) $(SONAME:%=-Wl,-soname,%) -o $@.new $(filter %.c,$^) $(LIBRARIES)
 	@mv $@.new $@
+	@$(SONAME:%=ln -sf $(notdir $@) lib/%)
 
 demo: build
 	@$(SWIFT) build $(RELEASE) --product bench-sums

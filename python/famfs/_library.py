@@ -34,7 +34,7 @@ def _load():
     """FAMFS_LIBRARY; the copy that pip put beside this file; the tree that it is in; or wherever the loader looks."""
     here = os.path.dirname(os.path.abspath(__file__))
     tried = [os.environ.get("FAMFS_LIBRARY"), os.path.join(here, "libfamfs.so")]
-    tried += [os.path.join(here, "..", "..", "lib", "libfamfs.so"), "libfamfs.so", "/usr/local/lib/libfamfs.so"]
+    tried += [os.path.join(here, "..", "..", "lib", "libfamfs.so"), "libfamfs.so.0", "/usr/local/lib/libfamfs.so.0"]
     for name in filter(None, tried):
         try:
             library = ctypes.CDLL(name)
