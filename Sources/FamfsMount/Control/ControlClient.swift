@@ -46,7 +46,8 @@ public struct ControlClient: ~Copyable, Sendable {
     switch error {
     case .accessDenied, .notPermitted:
       .other("\(mountPoint): only root and the user who mounted it may ask its daemon; use sudo")
-    case Errno(rawValue: ENOTCONN), Errno(rawValue: ECONNREFUSED), Errno(rawValue: EPIPE):
+    case Errno(rawValue: ENOTCONN), Errno(rawValue: ECONNABORTED), Errno(rawValue: ECONNRESET),
+      Errno(rawValue: ECONNREFUSED), Errno(rawValue: EPIPE):
       .other("\(mountPoint): its daemon is gone; unmount it with famfs umount, then mount it again")
     default: .other("\(mountPoint): its daemon cannot be reached: \(error)")
     }
