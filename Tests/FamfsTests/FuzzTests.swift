@@ -54,6 +54,21 @@ import Testing
     }
   }
 
+  /// The superblock or the log's header, before and after it was damaged. Half of them have a CRC that fits.
+  /// - Parameter long: one of how many may have an index of thousands of empty slots, which is slow.
+  static func damagedHead(
+    _ hand: HandMadeVolume, _ random: inout SeededRandom, long: Int
+  ) -> (place: UInt64, good: [UInt8], bad: [UInt8]) {
+    let isHeader = random.oneIn(2)
+    let structure = isHeader ? header : superblock
+    let good = structure.bytes(on: hand.device)
+    var made = good
+    damage(&made, &random)
+    if isHeader, made.bytes.span.bytes.u64(40) > 64, !random.oneIn(long) { made.put(40, hand.count) }
+    if random.oneIn(2) { made.seal(structure.checked, at: structure.crc) }
+    return (structure.place, good.bytes, made.bytes)
+  }
+
   @Test(
     "damaged entries never trap, never share space unseen, and never leave the data area",
     arguments: 1...12 as ClosedRange<UInt64>)
@@ -78,17 +93,10 @@ import Testing
     let hand = FuzzTests.small()
     var random = SeededRandom(seed: seed)
     for round in 0..<300 {
-      let isHeader = random.oneIn(2)
-      let structure = isHeader ? FuzzTests.header : FuzzTests.superblock
-      let good = structure.bytes(on: hand.device)
-      var made = good
-      FuzzTests.damage(&made, &random)
-      // An index of thousands of empty slots is a test of its own, and slow.
-      if isHeader, made.bytes.span.bytes.u64(40) > 64, !random.oneIn(30) { made.put(40, hand.count) }
-      if random.oneIn(2) { made.seal(structure.checked, at: structure.crc) }
-      hand.device.poke(structure.place, made.bytes)
+      let head = FuzzTests.damagedHead(hand, &random, long: 30)
+      hand.device.poke(head.place, head.bad)
       if let volume = try? hand.open() { try expectUsable(volume, "seed \(seed), round \(round)") }
-      hand.device.poke(structure.place, good.bytes)
+      hand.device.poke(head.place, head.good)
     }
   }
 

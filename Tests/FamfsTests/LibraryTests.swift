@@ -109,16 +109,10 @@ import Testing
     let hand = volume(false)
     session.begin(on: hand.device)
     for _ in 0..<100 {
-      let isHeader = random.oneIn(2)
-      let structure = isHeader ? FuzzTests.header : FuzzTests.superblock
-      let good = structure.bytes(on: hand.device)
-      var made = good
-      FuzzTests.damage(&made, &random)
-      if isHeader, made.bytes.span.bytes.u64(40) > 64, !random.oneIn(20) { made.put(40, hand.count) }
-      if random.oneIn(2) { made.seal(structure.checked, at: structure.crc) }
-      session.put(structure.place, made.bytes)
+      let head = FuzzTests.damagedHead(hand, &random, long: 20)
+      session.put(head.place, head.bad)
       session.openAndList()
-      session.put(structure.place, good.bytes)
+      session.put(head.place, head.good)
     }
   }
 

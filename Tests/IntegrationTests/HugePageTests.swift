@@ -100,10 +100,7 @@ struct HugePageTests {
   @Test("in a tmpfs with huge=always all files are mapped in huge pages, and status says so")
   func hugeTmpfs() throws {
     try withRoom { room in
-      let place = room.directory("huge")
-      let outcome = try run(["mount", "-t", "tmpfs", "-o", "huge=always,size=256m", "none", place])
-      if outcome.status != 0 { try Test.cancel("this kernel mounts no tmpfs with huge pages: \(outcome.stderr)") }
-      let volume = TestVolume(in: room, device: place + "/device")
+      let volume = TestVolume(in: room, device: try room.tmpfs("huge", "huge=always,size=256m") + "/device")
       try volume.make(size: "128m")
       try volume.mount()
       let pages = try pages(of: volume)

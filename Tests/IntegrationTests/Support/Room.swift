@@ -38,6 +38,14 @@ final class Room {
     return path
   }
 
+  /// Mounts a tmpfs on a new directory, and gives its path; cancels the test where the kernel does not know the options.
+  func tmpfs(_ name: String, _ options: String) throws -> String {
+    let place = directory(name)
+    let outcome = try run(["mount", "-t", "tmpfs", "-o", options, "none", place])
+    if outcome.status != 0 { try Test.cancel("this kernel mounts no tmpfs with \(options): \(outcome.stderr)") }
+    return place
+  }
+
   /// Ends what famfs mounts there are in it.
   func unmount() {
     let daemons = Machine.daemons(in: path)
