@@ -26,6 +26,15 @@ int weft_fuse_clone(int device, int session) {
     return ioctl(device, _IOR(229, 0, uint32_t), &other);  // FUSE_DEV_IOC_CLONE
 }
 
+int weft_fuse_open_daxdev(int device, int memory, uint64_t index) {
+    struct {
+        int32_t fd;
+        uint32_t flags;
+        uint64_t index;
+    } daxdev = {memory, 0, index};
+    return ioctl(device, _IOC(_IOC_WRITE, 229, 4, sizeof daxdev), &daxdev) ? errno : 0;
+}
+
 int weft_block_size(int device, uint64_t *bytes) { return ioctl(device, BLKGETSIZE64, bytes); }
 
 bool weft_is_dax(int file) {

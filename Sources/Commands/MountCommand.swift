@@ -21,8 +21,9 @@ enum MountCommand: Verb {
     noncoherent, the default elsewhere, each write is in the memory before it returns, and each read comes from there.
     With -o publish the master publishes the volume for EROFS after each commit, see famfs publish.
 
-    A kernel that has famfs reads, writes and maps the memory by itself where all of the volume's devices are in mode
-    famfs (see famfs device); then files are made by famfs cp, mkdir and creat only. -o nofmap keeps it from that.
+    A kernel with the out-of-tree famfs patches of January 2026 reads, writes and maps the memory by itself where all of
+    the volume's devices are in mode famfs (see famfs device). Then only famfs cp, mkdir and creat make files. -o nofmap
+    disables this. No distribution's kernel has these patches.
     """
   static let options = [
     Option("c", "cache", CachePolicy.choices, "what the page cache keeps of contents (auto: until the next open)"),

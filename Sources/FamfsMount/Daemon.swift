@@ -110,7 +110,13 @@ public enum Daemon {
       namesGo: volume.isReclaiming)
     // What the kernel reads by itself nobody invalidates.
     let modes = options.coherence == .noncoherent ? [] : options.kernelMapModes
-    let kernelMaps = KernelMaps(of: volume, in: modes)
+    var kernel = FamfsProtocol.none
+    let kernelMaps = KernelMaps(
+      of: volume, in: modes,
+      kernel: {
+        kernel = KernelProbes.running.famfsProtocol()
+        return kernel
+      })
     let fileSystem = FamfsFileSystem(
       volume: volume, folder: folder.path, settings: settings, pulse: pulse, kernelMaps: kernelMaps)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
@@ -167,7 +173,7 @@ public enum Daemon {
         }, memory: { MemoryStatus(volume, settings.coherenceInEffect) })
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
-      try ready(summary(of: volume, options))
+      try ready(summary(of: volume, options) + (kernel == .pushed ? "\nwarning: \(KernelMaps.pushed)" : ""))
       tellManager(["READY=1", "STATUS=\(options.device) is mounted at \(options.mountPoint)"], options, log)
     } catch {
       unmountOwn(mount, log)

@@ -12,14 +12,22 @@ struct KernelMaps: Sendable {
   /// All offsets and lengths that the kernel takes are multiples of it, in bytes.
   private static let unit: UInt64 = 2 << 20
 
+  /// What is said where the kernel has famfs, but speaks a protocol that is not spoken here.
+  static let pushed =
+    "this kernel's famfs expects its devices by the ioctl DAXDEV_OPEN, which this program does not support; files are read "
+    + "and written by FUSE requests"
+
   private let volume: Volume
   private let modes: Set<DaxMode>
   private let mode: ModeOf
 
   /// Nil where the kernel could not serve each and every file of a volume, or must not.
-  /// - Parameter modes: the modes in which devices are believed to be served.
+  /// - Parameters:
+  ///   - modes: the modes in which devices are believed to be served.
+  ///   - kernel: what the kernel speaks; asked only where all else is there. Nil for all but `.pulled`.
   init?(
     of volume: Volume, in modes: Set<DaxMode> = [.famfs], mayDoRawIO: Bool = Platform.mayDoRawIO(),
+    kernel: () -> FamfsProtocol = KernelProbes.running.famfsProtocol,
     mode: @escaping ModeOf = { ($0 as? MappedDevice)?.daxMode }
   ) {
     let superblock = volume.superblock
@@ -29,7 +37,7 @@ struct KernelMaps: Sendable {
     let serves = (0..<UInt64(volume.deviceCount)).allSatisfy { index in
       (try? volume.memory(index)).flatMap(mode).map(modes.contains) ?? false
     }
-    guard mayDoRawIO, isAligned, serves, !volume.isReclaiming else { return nil }
+    guard mayDoRawIO, isAligned, serves, !volume.isReclaiming, kernel() == .pulled else { return nil }
     (self.volume, self.modes, self.mode) = (volume, modes, mode)
   }
 

@@ -284,6 +284,7 @@ public struct FileSystemTraits: OptionSet, Sendable {
   /// A file's cached pages stay when its size changes, until a notification drops them.
   public static let explicitInvalidation = FileSystemTraits(rawValue: 4)
   /// A famfs kernel shall find files' bytes on dax devices by itself: `memoryMap` and `memoryDevice` answer for every
-  /// regular file, of which none changes its size. From a file's first open on, no `read` and no `write` of it come.
+  /// regular file, of which none changes its size. From a file's first open on, no `read` and no `write` of it come. Only
+  /// where `KernelProbes` say `.pulled`: other kernels take the bit of INIT that agrees on it for another feature.
   public static let memoryMaps = FileSystemTraits(rawValue: 8)
 }

@@ -69,9 +69,12 @@ public final class MappedDevice: MemoryDevice {
       if shape.kind == .file { mapping.preferHugePages() }
       return mapping
     } catch {
-      let isFamfs = shape.kind == .dax && daxMode(of: file) == .famfs
-      let remedy = "; this kernel lets nobody map a device in famfs mode: see famfs device mode"
-      throw DeviceError("\(path) cannot be mapped: \(error)" + (isFamfs ? remedy : ""), error)
+      guard shape.kind == .dax, daxMode(of: file) == .famfs else {
+        throw DeviceError("\(path) cannot be mapped: \(error)", error)
+      }
+      throw DeviceError(
+        "\(path) is in mode famfs, and this kernel lets no program map a device in that mode (\(error)); switch it with: "
+          + "famfs device mode \(path) devdax", error)
     }
   }
 

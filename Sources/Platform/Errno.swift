@@ -51,6 +51,8 @@ extension Errno {
   public static let notDirectory = Errno(rawValue: ENOTDIR)
   /// The C constant is `EISDIR`.
   public static let isDirectory = Errno(rawValue: EISDIR)
+  /// The C constant is `ENOTTY`.
+  public static let notTerminal = Errno(rawValue: ENOTTY)
   /// The C constant is `EINVAL`.
   public static let invalidArgument = Errno(rawValue: EINVAL)
   /// The C constant is `EFBIG`.

@@ -114,8 +114,10 @@ private final class MappedRig {
 
   deinit { for path in paths { unlink(path) } }
 
-  func maps(_ mode: DaxMode? = .famfs, mayDoRawIO: Bool = true) -> KernelMaps? {
-    KernelMaps(of: volume, mayDoRawIO: mayDoRawIO, mode: { _ in mode })
+  func maps(
+    _ mode: DaxMode? = .famfs, mayDoRawIO: Bool = true, kernel: FamfsProtocol = .pulled
+  ) -> KernelMaps? {
+    KernelMaps(of: volume, mayDoRawIO: mayDoRawIO, kernel: { kernel }, mode: { _ in mode })
   }
 
   @discardableResult
@@ -159,12 +161,17 @@ private final class MappedRig {
     #expect(rig.maps(mayDoRawIO: false) == nil)
     // -o fmap, -o nofmap.
     for mode: DaxMode? in [.devdax, .famfs, .systemRAM, nil] {
-      let asked = KernelMaps(of: rig.volume, in: [.famfs, .devdax], mayDoRawIO: true, mode: { _ in mode })
+      let asked = KernelMaps(
+        of: rig.volume, in: [.famfs, .devdax], mayDoRawIO: true, kernel: { .pulled }, mode: { _ in mode })
       #expect((asked != nil) == (mode == .devdax || mode == .famfs))
-      #expect(KernelMaps(of: rig.volume, in: [], mayDoRawIO: true, mode: { _ in mode }) == nil)
+      let never = KernelMaps(of: rig.volume, in: [], mayDoRawIO: true, kernel: { .pulled }, mode: { _ in mode })
+      #expect(never == nil)
     }
     // A plain file is no dax device.
-    #expect(KernelMaps(of: rig.volume, mayDoRawIO: true) == nil)
+    #expect(KernelMaps(of: rig.volume, mayDoRawIO: true, kernel: { .pulled }) == nil)
+    // A kernel without famfs, and one whose famfs speaks another protocol.
+    #expect(rig.maps(kernel: .none) == nil)
+    #expect(rig.maps(kernel: .pushed) == nil)
     #expect(try MappedRig(size: 64 << 20, unit: 4096).maps() == nil)
   }
 
@@ -181,6 +188,22 @@ private final class MappedRig {
       let status = MountStatus(rig.volume, mountedAs: device, settings, isStrict: false)
       #expect((status.dataPath == "famfs kernel, the memory itself") == isAgreed)
     }
+  }
+
+  @Test("a stock kernel offers bit 43 and means buffer pools: nothing is agreed or claimed, and files are made")
+  func bufferPools() throws {
+    let rig = try MappedRig()
+    let stock = rig.maps(kernel: .none)
+    let name: UInt32 = 0x61
+    let create = trimmed(request(.create, node: 1, [0o102, 0o100644, 0, 0, name]))
+    // What `KernelMaps` refuses never reaches INIT; were the bit answered, the kernel would expect pools of buffers.
+    let (isAgreed, settings, answers) = try rig.ask([create], of: stock)
+    #expect(!isAgreed)
+    #expect(answers.map(\.error) == [0])
+    let status = MountStatus(rig.volume, mountedAs: (0, 1), settings, isStrict: false)
+    #expect(status.dataPath.hasPrefix("FUSE"))
+    let noncoherent = LiveSettings(coherence: .noncoherent)
+    #expect(!noncoherent.kernelMaps && noncoherent.coherenceInEffect == .noncoherent)
   }
 
   @Test(
@@ -257,7 +280,7 @@ private final class MappedRig {
     #expect(symlink(rig.path, link) == 0)
     defer { unlink(link) }
     let volume = try Volume(on: MappedDevice(path: link, writable: true), host: nil)
-    let always = KernelMaps(of: volume, mayDoRawIO: true, mode: { _ in .famfs })
+    let always = KernelMaps(of: volume, mayDoRawIO: true, kernel: { .pulled }, mode: { _ in .famfs })
     let maps = try #require(always)
     #expect(try maps.device(0) == Array(try realPath(rig.path).utf8))
     let answers = try rig.ask([0, 1, .max].map { request(.getDaxdev, node: 0, [$0]) }, of: rig.maps()).2
@@ -268,7 +291,7 @@ private final class MappedRig {
     #expect(name == Array(rig.path.utf8))
     // One that was switched, or came later, and is no famfs device any more.
     let flag = ModeFlag()
-    let switched = KernelMaps(of: volume, mayDoRawIO: true, mode: { _ in flag.mode })
+    let switched = KernelMaps(of: volume, mayDoRawIO: true, kernel: { .pulled }, mode: { _ in flag.mode })
     let live = try #require(switched)
     flag.mode = .devdax
     #expect(throws: Errno.notSupported) { try live.device(0) }

@@ -42,6 +42,8 @@ const char *weft_write_back_name(void);
 
 /// ioctl(device, FUSE_DEV_IOC_CLONE, &session): this descriptor becomes one more queue of that session.
 int weft_fuse_clone(int device, int session);
+/// ioctl(device, DAXDEV_OPEN, ...) of famfs kernels: gives the session a memory device. 0, or the errno.
+int weft_fuse_open_daxdev(int device, int memory, uint64_t index);
 /// Size in bytes of a block device, by BLKGETSIZE64.
 int weft_block_size(int device, uint64_t *bytes);
 /// Whether a file's mapping is the memory itself, with no page cache between (DAX).

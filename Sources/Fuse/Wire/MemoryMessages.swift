@@ -1,7 +1,7 @@
 import Platform
 
-// What a famfs kernel asks: GET_FMAP and GET_DAXDEV, of the kernel's patch series of January 2026. No installed header
-// has them yet.
+// What a famfs kernel asks: GET_FMAP and GET_DAXDEV, of the kernel's patch series of January 2026. Mainline's header has
+// neither.
 
 extension MemoryMap {
   /// The most runs, or stripes, that the kernel takes.

@@ -52,7 +52,8 @@ public struct InitFlags: OptionSet, Sendable {
   public static let expireOnly = InitFlags(bit: 35)
   /// FUSE_DIRECT_IO_ALLOW_MMAP: files opened for direct I/O may be mapped shared.
   public static let directIOAllowMmap = InitFlags(bit: 36)
-  /// FUSE_DAX_FMAP: the kernel reads, writes and maps files' memory by itself. Kernels with famfs only.
+  /// FUSE_DAX_FMAP: the kernel reads, writes and maps files' memory by itself. Of kernels with famfs only: in mainline
+  /// the bit is FUSE_HAS_IO_URING_BUFPOOL, so it is wanted only where `KernelProbes` say `.pulled`.
   public static let daxFileMaps = InitFlags(bit: 43)
 
   /// What every session wants if the kernel offers it. Locks are not among them: the kernel keeps those that are local.
