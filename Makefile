@@ -1,6 +1,7 @@
 # make build    the program and all its names in bin/
 # make demo     sets everything up and shows the main job on real data
 # make test     sets everything up and passes the tests
+# make smoke    the command line and mounts on one device, DEV=... or a file in /dev/shm; make smoke_user: as a user with sudo
 # make test-machines  the same program in two virtual machines that share memory
 # make bench    prints figures; nothing passes or fails
 # make lint     the formatter's rules, and the manual pages
@@ -19,7 +20,7 @@ BIN ?= bin
 export PREFIX ?= /usr/local
 export DESTDIR ?=
 
-.PHONY: build demo test test-machines bench lint install uninstall deb setup clean
+.PHONY: build demo test smoke smoke_user test-machines bench lint install uninstall deb setup clean
 
 build: setup
 	$(SWIFT) build $(RELEASE) --product weft
@@ -46,6 +47,12 @@ demo: build
 
 test: build
 	@scripts/test bin
+
+smoke: build
+	@scripts/smoke bin
+
+smoke_user: build
+	@scripts/smoke_user bin
 
 test-machines: build
 	@scripts/test-machines bin
