@@ -169,6 +169,19 @@ private final class MadeUpControl: DaxControl {
     withExtendedLifetime(device) { #expect(DeviceUse.process(mapping: path) == Int(getpid())) }
   }
 
+  @Test("a device that a file system of the kernel has mounted is in use")
+  func mountedByTheKernel() throws {
+    try made.add("dax0.0", size: "67108864", driver: "fsdev_dax")
+    let device = try #require(tree.find("dax0.0"))
+    #expect(DeviceUse(of: device, in: tree).user == nil)
+    let place = made.folder + "/mnt"
+    mkdir(place, 0o755)
+    // The kernel's famfs names the device as its source, as this tmpfs does.
+    guard mount(tree.path(of: "dax0.0"), place, "tmpfs", 0, nil) == 0 else { try Test.cancel("nothing can be mounted") }
+    defer { umount2(place, 2) }
+    #expect(DeviceUse(of: device, in: tree).user == "it is mounted at \(place)")
+  }
+
   // MARK: mode
 
   private func switching(

@@ -63,13 +63,17 @@ struct LibraryDaxControl: DaxControl {
 
   func setOnline(_ isOnline: Bool) throws(Errno) { _ = try call { weft_dax_set_online($0, isOnline) } }
 
-  func disable() throws(Errno) { _ = try call(weft_dax_disable) }
+  func disable() throws(Errno) {
+    _ = try call(weft_dax_disable)
+    // Else the driver of famfs mode would go on taking a device of this name when it is looked for one.
+    try? write(to: "remove_id")
+  }
 
   func enable(_ mode: DaxMode) throws(Errno) {
     if mode != .famfs {
       _ = try call { weft_dax_enable($0, mode == .systemRAM) }
     } else {
-      // To learn the name is to take the device, if nobody else has it.
+      // A driver that learns the name takes the device, if no other driver has it.
       try write(to: "new_id")
       if tree.find(name)?.driver == nil { try write(to: "bind") }
     }

@@ -30,7 +30,14 @@ struct DeviceUse {
     }
     contents = DeviceUse.contents(of: path)
     mounts = MountedVolume.of(device: path).map(\.mountPoint)
-    user = mounts.first.map { "it is mounted at \($0)" } ?? DeviceUse.user(of: path)
+    user =
+      (mounts.first ?? DeviceUse.kernelMount(of: path)).map { "it is mounted at \($0)" } ?? DeviceUse.user(of: path)
+  }
+
+  /// Where a file system of the kernel has a device mounted, as one in mode famfs can be. The kernel would let the device
+  /// be taken from its driver even then, and crash later.
+  private static func kernelMount(of path: String) -> String? {
+    ((try? Mount.all()) ?? []).last { $0.source.isSamePath(as: path) && $0.type != MountedVolume.type }?.mountPoint
   }
 
   init(contents: Result<Superblock?, Untold>, mounts: [String] = [], user: String? = nil) {
