@@ -19,7 +19,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static size_t round_up(size_t length) { return (length + 4095) & ~(size_t)4095; }
+static size_t round_up(size_t length) { return (length + page_size() - 1) & ~(page_size() - 1); }
 
 /* --- Which files -------------------------------------------------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ static bool can_be_direct(size_t length, int protection, int flags, int file, in
     int type = flags & MAP_TYPE;
     if ((type != MAP_SHARED && type != MAP_PRIVATE) || flags & ~known || protection & ~(PROT_READ | PROT_WRITE)) return false;
     struct stat status;
-    if (offset < 0 || offset % 4096) return false;
+    if (offset < 0 || (uint64_t)offset % page_size()) return false;
     if (fstat(file, &status) || !S_ISREG(status.st_mode) || major(status.st_dev) != 0) return false;
     int mode = fcntl(file, F_GETFL) & O_ACCMODE;
     /* What must fail is left to the kernel to refuse. */
@@ -93,7 +93,7 @@ static void *map_direct(void *wanted, size_t length, int protection, int flags, 
         place = kernel_mmap(wanted, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     } else if (!(flags & MAP_FIXED)) {
         place = layout_reserve(layout, (uint64_t)offset, length, wanted);
-    } else if ((uintptr_t)wanted % 4096) {
+    } else if ((uintptr_t)wanted % page_size()) {
         return MAP_FAILED;
     }
     if (place == MAP_FAILED) return MAP_FAILED;
@@ -193,7 +193,7 @@ EXPORT int msync(void *place, size_t length, int flags) {
     int error = errno, result = (int)syscall(SYS_msync, place, length, flags);
     /* A dax device knows of no msync, which is EINVAL too. */
     const int both = MS_SYNC | MS_ASYNC;
-    bool is_sound = start % 4096 == 0 && (flags & both) != both && !(flags & ~(both | MS_INVALIDATE));
+    bool is_sound = start % page_size() == 0 && (flags & both) != both && !(flags & ~(both | MS_INVALIDATE));
     if (result && (errno != EINVAL || !is_sound)) return result;
     int failure = errno;
     for (uintptr_t at = start; at < end && find_overlap(at, end, &found); at = found.end) {
@@ -243,8 +243,8 @@ static void *failed(int error) {
 static void *remap_direct(struct record record, uintptr_t old, size_t size, size_t wanted, int flags, void *fixed) {
     struct layout *layout = layout_in(record.layout);
     uint64_t offset = record.offset + (old - record.start);
-    if (old % 4096 || wanted == 0 || flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) return failed(EINVAL);
-    if (flags & MREMAP_FIXED && (!(flags & MREMAP_MAYMOVE) || (uintptr_t)fixed % 4096)) return failed(EINVAL);
+    if (old % page_size() || wanted == 0 || flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) return failed(EINVAL);
+    if (flags & MREMAP_FIXED && (!(flags & MREMAP_MAYMOVE) || (uintptr_t)fixed % page_size())) return failed(EINVAL);
     if (size > record.end - old) return failed(EFAULT);
     if (size == 0 && !(flags & MREMAP_MAYMOVE)) return failed(EINVAL);
     int protection = size ? move_areas(old, old + size, NULL) : record.writable ? PROT_READ | PROT_WRITE : PROT_READ;
@@ -313,23 +313,23 @@ EXPORT void *mremap(void *old, size_t size, size_t wanted, int flags, ...) {
 /* The kernel would take the pages of the device for the file's. */
 EXPORT int remap_file_pages(void *place, size_t length, int protection, size_t page, int flags) {
     struct record record;
-    uintptr_t start = (uintptr_t)place & ~(uintptr_t)4095;
-    size_t size = length & ~(size_t)4095;
+    uintptr_t start = (uintptr_t)place & ~(uintptr_t)(page_size() - 1);
+    size_t size = length & ~(page_size() - 1);
     if (!find_record(start, &record)) {
         if (!records_are_lost()) return (int)syscall(SYS_remap_file_pages, place, length, protection, page, flags);
         errno = EINVAL;
         return -1;
     }
     int result = -EINVAL;
-    bool fits = size && size <= record.end - start && page <= INT64_MAX / 4096 && page * 4096 <= INT64_MAX - size;
+    bool fits = size && size <= record.end - start && page <= INT64_MAX / page_size() && page * page_size() <= INT64_MAX - size;
     /* As the kernel: only of files that are open for writing. */
     if (fits && protection == 0 && record.writable) {
         int rights = move_areas(start, start + size, NULL);
         struct layout *layout = layout_in(record.layout);
-        if (rights >= 0) result = map_range(layout, page * 4096, size, rights, MAP_SHARED, record.writable, (char *)start);
+        if (rights >= 0) result = map_range(layout, page * page_size(), size, rights, MAP_SHARED, record.writable, (char *)start);
         record.start = start;
         record.end = record.asked = start + size;
-        record.offset = page * 4096;
+        record.offset = page * page_size();
         if (result == 0) add_record(record);
     }
     release_layout(record.layout);

@@ -16,7 +16,7 @@
 
 #include "memory.h"
 
-static const uint64_t page = 4096, large_page = 2 << 20;
+static const uint64_t large_page = 2 << 20;
 enum { TEXT = 65536, MOST_PIECES = 16384 };
 
 void *kernel_mmap(void *place, size_t length, int protection, int flags, int file, int64_t offset) {
@@ -73,16 +73,16 @@ static bool is_sound(const struct layout *layout) {
     if (layout->size == 0 || layout->size > INT64_MAX - large_page || count == 0) return false;
     for (int i = 0; i < layout->extent_count; i++) {
         struct extent e = layout->extents[i];
-        if (e.length == 0 || (e.offset | e.length) % page || e.offset > INT64_MAX || e.length > INT64_MAX - e.offset)
+        if (e.length == 0 || (e.offset | e.length) % page_size() || e.offset > INT64_MAX || e.length > INT64_MAX - e.offset)
             return false;
         if (chunk && e.length != layout->extents[0].length) return false;
         if (__builtin_add_overflow(total, e.length, &total)) return false;
     }
     if (chunk == 0) return layout->size <= total;
-    if (chunk % page || chunk & (chunk - 1) || chunk > INT64_MAX / 32) return false;
+    if (chunk % page_size() || chunk & (chunk - 1) || chunk > INT64_MAX / 32) return false;
     uint64_t rows = (layout->size + chunk * count - 1) / (chunk * count);
     uint64_t in_row = layout->size - (rows - 1) * chunk * count;
-    uint64_t last = in_row < chunk ? (in_row + page - 1) / page * page : chunk;
+    uint64_t last = in_row < chunk ? (in_row + page_size() - 1) / page_size() * page_size() : chunk;
     return (rows - 1) * chunk + last <= layout->extents[0].length;
 }
 
@@ -126,7 +126,7 @@ int layout_of(int file, struct layout *layout) {
     return result;
 }
 
-uint64_t layout_pages(const struct layout *layout) { return (layout->size + page - 1) / page * page; }
+uint64_t layout_pages(const struct layout *layout) { return (layout->size + page_size() - 1) / page_size() * page_size(); }
 
 /* --- Mapping ---------------------------------------------------------------------------------------------------- */
 
@@ -134,7 +134,7 @@ uint64_t layout_pages(const struct layout *layout) { return (layout->size + page
  * longer. (Where a dax device is so, its mmap says EINVAL.) */
 static uint64_t pages_of(int file) {
     struct statfs about;
-    return fstatfs(file, &about) == 0 && about.f_type == 0x958458f6 ? (uint64_t)about.f_bsize : page;
+    return fstatfs(file, &about) == 0 && about.f_type == 0x958458f6 ? (uint64_t)about.f_bsize : page_size();
 }
 
 /* Whether a device is the one that is meant: names can be given to others. */
@@ -205,7 +205,7 @@ int layout_map(const struct layout *layout, uint64_t offset, uint64_t length, in
         uint64_t pages = pages_of(files[number]);
         /* A private copy takes huge pages from those who wait for them; a child of fork gets none, but a SIGBUS. */
         bool is_private = (flags & MAP_TYPE) == MAP_PRIVATE;
-        if ((piece.offset | piece.length) % pages || (pages > page && is_private)) {
+        if ((piece.offset | piece.length) % pages || (pages > page_size() && is_private)) {
             result = -EINVAL;
             break;
         }
@@ -224,7 +224,7 @@ void *layout_reserve(const struct layout *layout, uint64_t offset, size_t length
     if (hint || length < large_page) return kernel_mmap(hint, length, PROT_NONE, flags, -1, 0);
     char *start = kernel_mmap(NULL, length + large_page, PROT_NONE, flags, -1, 0);
     if (start == MAP_FAILED) return start;
-    uint64_t wanted = piece_at(layout, offset, page).offset % large_page;
+    uint64_t wanted = piece_at(layout, offset, page_size()).offset % large_page;
     size_t skipped = (size_t)((wanted - (uintptr_t)start) % large_page);
     if (skipped) kernel_munmap(start, skipped);
     if (skipped < large_page) kernel_munmap(start + skipped + length, large_page - skipped);

@@ -5,8 +5,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 enum { FAMFS_EXTENTS = 16 };
+
+/* Bytes of a page of this kernel: 4096 on x86-64, up to 65536 elsewhere. A test has another one. */
+#ifdef FAMFS_PAGE_SIZE
+static inline size_t page_size(void) { return FAMFS_PAGE_SIZE; }
+#else
+static inline size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+#endif
 
 struct extent {
     uint64_t device, offset, length;

@@ -213,7 +213,7 @@ int famfs_unmap(struct famfs_mapping *mapping) {
 }
 
 int famfs_flush(const void *address, size_t length) {
-    uintptr_t start = (uintptr_t)address & ~(uintptr_t)4095;
+    uintptr_t start = (uintptr_t)address & ~(uintptr_t)(page_size() - 1);
     /* For pages of the page cache, where that is what is mapped. EINVAL: it is a dax device, which knows of no such thing. */
     if (length && msync((void *)start, (uintptr_t)address + length - start, MS_SYNC) && errno != EINVAL) return -errno;
     weft_write_back(address, length);
