@@ -43,6 +43,7 @@ enum FlushCommand: Verb {
       try layout.forEachRange(size: size) { range, _ in
         let device = try devices.memory(of: range)
         try device.writeBack(at: range.offset, count: range.length)
+        try device.sync(at: range.offset, count: range.length)
         try device.invalidate(at: range.offset, count: range.length)
       }
       try devices[0].fence()  // of this CPU, for all devices

@@ -155,7 +155,7 @@ public final class Publisher: Sendable {
         try bytes.withUnsafeBytes { (bytes) throws(Errno) in try device.write(at: start + offset, from: bytes) }
       } catch { throw .memory(device.path, error) }
     }
-    device.fence()
+    try memory { (device) throws(Errno) in try device.sync(at: start, count: image.size) }
     try commit()
     try claim.check(device)
     try memory { (device) throws(Errno) in try superblock.store(on: device) }

@@ -50,7 +50,7 @@ extension Volume {
       try destroySuperblock(of: device)
       try device.zero(at: superblock.logOffset, count: superblock.logLength)
       try write(LogHeader(logLength: options.logLength), to: device, at: superblock.logOffset)
-      device.fence()
+      try device.sync(at: superblock.logOffset, count: superblock.logLength)
       let log = LogWriter(device: device, start: superblock.logOffset)
       for (place, secondary) in secondaries.enumerated() {
         busy = secondary
@@ -61,7 +61,6 @@ extension Volume {
       }
       if options.reclaim { try write(Features(volume: superblock.uuid, isReclaiming: true), to: device) }
       try write(superblock, to: device)
-      device.fence()
     } catch {
       throw .memory(busy.path, error)
     }
@@ -72,7 +71,6 @@ extension Volume {
   static func stamp(_ device: any MemoryDevice, _ superblock: Superblock) throws(Errno) {
     try destroySuperblock(of: device)
     try write(superblock, to: device)
-    device.fence()
   }
 
   /// Checks that a device can be a secondary one.
@@ -103,9 +101,9 @@ extension Volume {
     } catch .inputOutput {
       // Poisoned: a part of a page cannot be stored, but the whole below may.
     }
-    device.fence()
+    try device.sync(at: 0, count: 8)
     try device.zero(at: 0, count: Superblock.area)
-    device.fence()
+    try device.sync(at: 0, count: Superblock.area)
   }
 
   private static func write(_ header: LogHeader, to device: any MemoryDevice, at offset: UInt64) throws(Errno) {
@@ -125,7 +123,7 @@ extension Volume {
     try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
       try device.write(at: 80, from: UnsafeRawBufferPointer(rebasing: bytes[80..<104]))
     }
-    device.fence()
+    try device.sync(at: 80, count: 24)
   }
 
   private static func write(_ superblock: Superblock, to device: any MemoryDevice) throws(Errno) {
@@ -136,8 +134,9 @@ extension Volume {
     // Everything but the magic, then the magic: a superblock is there whole or not at all.
     try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
       try device.write(at: 8, from: UnsafeRawBufferPointer(rebasing: bytes[8...]))
-      device.fence()
+      try device.sync(at: 8, count: UInt64(bytes.count - 8))
       try device.write(at: 0, from: UnsafeRawBufferPointer(rebasing: bytes[..<8]))
     }
+    try device.sync(at: 0, count: 8)
   }
 }

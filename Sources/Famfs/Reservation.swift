@@ -59,18 +59,26 @@ extension Volume {
     }
   }
 
-  /// Makes a reserved file real: one log entry. Its contents must have reached the memory, fence included.
+  /// Makes a reserved file real: one log entry. Its contents must have reached the memory, fence included; that they are
+  /// durable is seen to here.
   /// - Throws: a sentence; then no host sees the file, and its space is free again. Only when the memory itself failed
   ///   while the entry was written, hosts may see the file whole; then this volume takes nothing more.
   @discardableResult
   public func commit(_ id: UInt64) throws(FamfsError) -> NodeNumber {
-    try tail.withLock { (tail) throws(FamfsError) in
+    let layout = try tail.withLock { (tail) throws(FamfsError) in
+      guard let pending = tail.reservations[id] else { throw .noReservation }
+      return pending.record.layout
+    }
+    // Without the lock: it can be much. What fails is thrown where the reservation is given back.
+    let synced = Result { () throws(FamfsError) in try sync(layout) }
+    return try tail.withLock { (tail) throws(FamfsError) in
       guard let pending = tail.take(id) else { throw .noReservation }
       do throws(FamfsError) {
         // Since the reservation others may have appended, and the device may hold another volume by now.
         try checkAppend(&tail)
         try checkName(pending.record.path, tail)
         try checkDevices(of: pending.record)
+        try synced.get()
         return try append(.file(pending.record), to: &tail)
       } catch {
         release(pending)

@@ -49,10 +49,12 @@ extension Volume {
   /// Whether a command is making a file of this name.
   public func isReserved(_ path: EntryPath) -> Bool { tail.withLock { $0.reservedPaths.contains(path) } }
 
-  /// Makes a file real whose contents are in the memory, fence included, in space that was taken; uses a slot up.
+  /// Makes a file real whose contents are in the memory, fence included, in space that was taken; uses a slot up. That the
+  /// contents are durable is seen to here.
   /// - Throws: a sentence; then nothing has changed, the slot is still kept.
   public func commit(_ record: FileRecord, of term: UInt64) throws(FamfsError) -> NodeNumber {
-    try commit(.file(record), record.path, term)
+    try sync(record.layout)
+    return try commit(.file(record), record.path, term)
   }
 
   /// Makes a directory real; uses a slot up.

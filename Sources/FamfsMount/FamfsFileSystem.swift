@@ -233,7 +233,7 @@ struct FamfsFileSystem: FileSystem {
         let isFresh = settings.coherence == .coherent && !number.isMeta
         for range in ranges[..<found.pieces] {
           let memory = try volume.memory(range.device)
-          if !isFresh { try memory.invalidate(at: range.offset, count: range.length) }
+          if !isFresh || memory.isPageCache { try memory.invalidate(at: range.offset, count: range.length) }
           try reply.append(memory.bytes(at: range.offset, count: Int(range.length)))
         }
       }
@@ -256,7 +256,9 @@ struct FamfsFileSystem: FileSystem {
             for range in ranges[..<found.pieces] {
               let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + Int(range.length)])
               let memory = try volume.memory(range.device)
-              if settings.coherence == .noncoherent { try memory.invalidate(at: range.offset, count: range.length) }
+              if settings.coherence == .noncoherent || memory.isPageCache {
+                try memory.invalidate(at: range.offset, count: range.length)
+              }
               try memory.read(at: range.offset, into: piece)
               done += piece.count
             }
@@ -325,8 +327,13 @@ struct FamfsFileSystem: FileSystem {
     return done
   }
 
-  /// Every write is in the memory when it returns.
-  func fsync(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {}
+  /// Every write is in the memory when it returns, and on a disk, if that is what the memory is, after this.
+  func fsync(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {
+    if AllocationDefaults.owns(node) { return }
+    try volume.sync(NodeNumber(node))
+  }
+
+  func syncfs(_ caller: Caller) throws(Errno) { try volume.syncAll() }
 
   func fsyncdir(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {}
 

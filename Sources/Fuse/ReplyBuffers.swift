@@ -25,7 +25,7 @@ struct ReplyMemory {
     parts = .allocate(capacity: 1 + ReadReply.maxRanges)
     parts.initialize(repeating: iovec(iov_base: nil, iov_len: 0))
     header = .allocate(byteCount: ReplyHeader.byteCount, alignment: 16)
-    body = .allocate(byteCount: SessionSettings.maxTransfer, alignment: pageSize())
+    body = .allocate(byteCount: SessionSettings.maxTransfer, alignment: pageSize)
   }
 
   func deallocate() {
@@ -70,6 +70,3 @@ struct ReplyMemory {
     return true
   }
 }
-
-/// Bytes of a memory page here.
-func pageSize() -> Int { max(4096, sysconf(Int32(_SC_PAGESIZE))) }

@@ -25,7 +25,7 @@ public final class Session<Files: FileSystem, Door: Transport>: Sendable {
     self.fileSystem = fileSystem
     self.transport = transport
     traits = fileSystem.traits
-    negotiation = Mutex(Negotiation(settings, fileSystem.traits, pageSize: pageSize()))
+    negotiation = Mutex(Negotiation(settings, fileSystem.traits, pageSize: pageSize))
   }
 
   /// What was agreed with the kernel; nil until it asked.

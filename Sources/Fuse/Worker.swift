@@ -12,7 +12,7 @@ struct Worker: ~Copyable {
   private let buffers: ReplyBuffers
 
   init(_ counters: Counters) {
-    let page = pageSize()
+    let page = pageSize
     let lead = RequestHeader.byteCount + WriteRequest.byteCount
     room = .allocate(byteCount: page + SessionSettings.maxTransfer, alignment: page)
     request = UnsafeMutableRawBufferPointer(rebasing: room[(page - lead)...])

@@ -35,7 +35,7 @@ struct DeviceShape {
 
   static let hugePage = 2 << 20
 
-  init(of file: borrowing FileDescriptor, path: String) throws(DeviceError) {
+  init(of file: borrowing FileDescriptor, path: String, pageSize: Int = Platform.pageSize) throws(DeviceError) {
     let status: FileStatus
     do { status = try file.status() } catch { throw DeviceError("\(path): \(error)", error) }
     switch status.kind {
@@ -47,7 +47,7 @@ struct DeviceShape {
         if let about, about.kind == .hugetlbfs, about.blockSize <= 16 << 30 {
           max(DeviceShape.hugePage, Int(about.blockSize))
         } else {
-          size >= UInt64(DeviceShape.hugePage) ? DeviceShape.hugePage : 4096
+          size >= UInt64(DeviceShape.hugePage) ? DeviceShape.hugePage : pageSize
         }
     case .characterDevice:
       (size, alignment) = try DeviceShape.dax(status.specialDevice, path)

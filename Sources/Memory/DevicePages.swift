@@ -13,7 +13,7 @@ public struct DevicePages: Equatable, Sendable {
   public init(size: UInt64, origin: String) { (self.size, self.origin) = (size, origin) }
 
   /// Whether a page is as small as it can be.
-  public var areSmall: Bool { size <= 4096 }
+  public var areSmall: Bool { size <= UInt64(pageSize) }
 
   /// The size for people: `2 MiB`.
   public var name: String {
@@ -79,7 +79,7 @@ enum PageSource: Equatable {
     case .hugetlbfs(let size): DevicePages(size: size, origin: "hugetlbfs")
     case .hugeTmpfs(let option): DevicePages(size: huge, origin: "tmpfs, huge=\(option)")
     case .gathered: DevicePages(size: huge, origin: "tmpfs, where files are written; everywhere with huge=always")
-    case .small(let origin): DevicePages(size: 4096, origin: origin)
+    case .small(let origin): DevicePages(size: UInt64(pageSize), origin: origin)
     }
   }
 }
@@ -93,7 +93,7 @@ extension MappedDevice {
     switch pageSource {
     case .hugetlbfs(let size): size
     case .fixed where kind == .dax: UInt64(shape.alignment)
-    case .fixed, .hugeTmpfs, .gathered, .small: 4096
+    case .fixed, .hugeTmpfs, .gathered, .small: UInt64(pageSize)
     }
   }
 

@@ -14,6 +14,9 @@ public final class MappedDevice: MemoryDevice {
   let file: FileDescriptor
   let mapping: Mapping
   private let persistence: Persistence
+  private let durability = Durability()
+  /// Of this host, in bytes.
+  let pageSize: Int
   let isWritable: Bool
   let found = MemoryErrors()
   let shape: DeviceShape
@@ -42,21 +45,29 @@ public final class MappedDevice: MemoryDevice {
   public convenience init(
     adopting file: consuming FileDescriptor, path: String, writable: Bool = true
   ) throws(DeviceError) {
-    let shape = try DeviceShape(of: file, path: path)
+    try self.init(adopting: file, path: path, writable: writable, pageSize: Platform.pageSize)
+  }
+
+  /// The same on a host whose pages have a size of the caller's choosing.
+  convenience init(
+    adopting file: consuming FileDescriptor, path: String, writable: Bool, pageSize: Int
+  ) throws(DeviceError) {
+    let shape = try DeviceShape(of: file, path: path, pageSize: pageSize)
     let mapping = try MappedDevice.map(file, shape, path, writable: writable)
-    self.init(file, mapping, shape, path, writable)
+    self.init(file, mapping, shape, path, writable, pageSize)
   }
 
   private init(
     _ file: consuming FileDescriptor, _ mapping: consuming Mapping, _ shape: DeviceShape, _ path: String,
-    _ isWritable: Bool
+    _ isWritable: Bool, _ pageSize: Int
   ) {
     self.path = path
     self.isWritable = isWritable
     self.shape = shape
+    self.pageSize = pageSize
     kind = shape.kind
     size = shape.size
-    persistence = Persistence(of: shape.kind, file: file.rawValue)
+    persistence = Persistence(of: shape.kind, file: file)
     self.mapping = mapping
     self.file = file
   }
@@ -79,8 +90,16 @@ public final class MappedDevice: MemoryDevice {
   }
 
   /// Whether one host's caches are all that there are: nothing is ever written back or invalidated.
-  public var isCoherent: Bool {
-    if case .none = persistence { true } else { false }
+  public var isCoherent: Bool { persistence.isCoherent }
+
+  /// Whether it is a block device, pmem or a disk.
+  public var isPageCache: Bool {
+    if case .pages = persistence { true } else { false }
+  }
+
+  /// Whether it lies on a disk: what was written outlasts a crash of this host only after `sync`.
+  public var isOnDisk: Bool {
+    if case .disk = persistence { true } else { false }
   }
 
   /// The open device, to be handed to another process; it stays this value's.
@@ -116,12 +135,10 @@ public final class MappedDevice: MemoryDevice {
     return try address(offset, count)
   }
 
-  /// The mapping itself; on pmem, read afresh.
+  /// The mapping itself.
   public func bytes(at offset: UInt64, count: Int) throws(Errno) -> UnsafeRawBufferPointer {
     guard let length = UInt64(exactly: count) else { throw .invalidArgument }
-    let start = try address(offset, length)
-    if case .pages = persistence { try persistence.invalidate(start, length, at: offset) }
-    return UnsafeRawBufferPointer(start: start, count: count)
+    return UnsafeRawBufferPointer(start: try address(offset, length), count: count)
   }
 
   /// A guarded copy.
@@ -136,16 +153,16 @@ public final class MappedDevice: MemoryDevice {
     let to = try target(offset, UInt64(buffer.count))
     guard let from = buffer.baseAddress else { return }
     switch persistence {
-    case .none where buffer.count >= MappedDevice.bulk:
+    case .none where buffer.count >= MappedDevice.bulk, .disk where buffer.count >= MappedDevice.bulk:
       if try writeThroughKernel(at: offset, from: buffer) { return }
       fallthrough
-    case .none:
+    case .none, .disk:
       if !weft_guarded_copy(to, from, buffer.count) { try writeInstead(at: offset, from: buffer) }
     case .cacheLines:
       if !weft_guarded_stream(to, from, buffer.count) { try writeInstead(at: offset, from: buffer) }
     case .pages:
       if !weft_guarded_copy(to, from, buffer.count) { try writeInstead(at: offset, from: buffer) }
-      try persistence.writeBack(to, UInt64(buffer.count))
+      try persistence.writeBack(to, UInt64(buffer.count), pageSize)
     }
   }
 
@@ -186,7 +203,7 @@ public final class MappedDevice: MemoryDevice {
     let to = try target(offset, count)
     if case .cacheLines = persistence { return try streamZeros(at: offset, count) }
     if !weft_guarded_fill(to, 0, Int(count)) { try streamZeros(at: offset, count) }
-    try persistence.writeBack(to, count)
+    try persistence.writeBack(to, count, pageSize)
   }
 
   /// Past the caches, which then hold nothing to be written back.
@@ -237,7 +254,7 @@ public final class MappedDevice: MemoryDevice {
   /// By cache-line instructions or msync(2); nothing for plain files.
   public func writeBack(at offset: UInt64, count: UInt64) throws(Errno) {
     let start = try address(offset, count)
-    do { try persistence.writeBack(start, count) } catch {
+    do { try persistence.writeBack(start, count, pageSize) } catch {
       examine(at: offset, count: count)
       throw error
     }
@@ -246,7 +263,7 @@ public final class MappedDevice: MemoryDevice {
   /// By cache-line instructions, or by dropping pages; nothing for plain files.
   public func invalidate(at offset: UInt64, count: UInt64) throws(Errno) {
     let start = try address(offset, count)
-    do { try persistence.invalidate(start, count, at: offset) } catch {
+    do { try persistence.invalidate(start, count, at: offset, pageSize) } catch {
       examine(at: offset, count: count)
       throw error
     }
@@ -254,6 +271,13 @@ public final class MappedDevice: MemoryDevice {
 
   /// A store fence.
   public func fence() { weft_fence() }
+
+  /// A store fence, and on a disk msync(2). After one that has failed all fail.
+  public func sync(at offset: UInt64, count: UInt64) throws(Errno) {
+    let start = try address(offset, count)
+    weft_fence()
+    if isOnDisk { try durability.sync(start, count, pageSize) }
+  }
 }
 
 // MARK: - Bulk writes

@@ -13,7 +13,7 @@ public protocol MemoryDevice: AnyObject, Sendable {
   var size: UInt64 { get }
 
   /// The device's own memory at a range, to be handed to the kernel. Loads from it may fail with SIGBUS: only system
-  /// calls, which answer EFAULT, and guarded copies may touch it.
+  /// calls, which answer EFAULT, and guarded copies may touch it. What other hosts wrote is there after `invalidate`.
   func bytes(at offset: UInt64, count: Int) throws(Errno) -> UnsafeRawBufferPointer
 
   /// Copies out of the device.
@@ -45,6 +45,9 @@ public protocol MemoryDevice: AnyObject, Sendable {
   /// Says that a range is about to be written whole, so that it can have the largest pages that there are.
   func prepare(at offset: UInt64, count: UInt64)
 
+  /// Whether loads see this host's page cache of the device, which no hardware keeps up to date with other hosts'.
+  var isPageCache: Bool { get }
+
   /// The pages that its memory is mapped by; nil where nobody knows.
   var pages: DevicePages? { get }
 
@@ -60,11 +63,22 @@ public protocol MemoryDevice: AnyObject, Sendable {
 
   /// Waits until the write-backs and streaming stores before it are in memory, and orders later stores behind them.
   func fence()
+
+  /// A fence, and where memory is only a cache of a disk, waits until what was written to a range is on the disk: then it
+  /// outlasts a crash of this host, and so does the order of what is synced one after the other.
+  /// - Throws: what the disk says. Then none of the device is believed to be durable any more, and each later sync fails.
+  func sync(at offset: UInt64, count: UInt64) throws(Errno)
 }
 
 extension MemoryDevice {
+  /// A fence: for memory.
+  public func sync(at offset: UInt64, count: UInt64) throws(Errno) { fence() }
+
   /// Nothing to do.
   public func prepare(at offset: UInt64, count: UInt64) {}
+
+  /// No.
+  public var isPageCache: Bool { false }
 
   /// Unknown.
   public var pages: DevicePages? { nil }

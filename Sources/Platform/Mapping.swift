@@ -10,7 +10,7 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
   /// Maps `count` bytes of a file from `offset`, shared. The corresponding C function is `mmap`.
   /// - Parameter alignment: the address is made a multiple of it (a power of two), so that huge pages can be used.
   public init(
-    of file: borrowing FileDescriptor, at offset: UInt64 = 0, count: UInt64, writable: Bool, alignment: Int = 4096
+    of file: borrowing FileDescriptor, at offset: UInt64 = 0, count: UInt64, writable: Bool, alignment: Int = pageSize
   ) throws(Errno) {
     guard let length = Int(exactly: count), let start = off_t(exactly: offset), length > 0 else {
       throw .invalidArgument
@@ -31,7 +31,7 @@ public struct Mapping: ~Copyable, @unchecked Sendable {
       throw error
     }
     if skip > 0 { munmap(room, skip) }
-    let end = (length + 4095) & ~4095
+    let end = (length + pageSize - 1) & ~(pageSize - 1)
     if reserved > skip + end { munmap(wanted + end, reserved - skip - end) }
     bytes = UnsafeMutableRawBufferPointer(start: base, count: length)
   }

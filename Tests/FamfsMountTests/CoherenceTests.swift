@@ -15,9 +15,11 @@ private final class RecordingDevice: MemoryDevice {
   }
 
   let inner: MappedDevice
+  /// Whether it counts as a block device.
+  let isPageCache: Bool
   private let made = Mutex<[Call]>([])
 
-  init(_ inner: MappedDevice) { self.inner = inner }
+  init(_ inner: MappedDevice, isPageCache: Bool) { (self.inner, self.isPageCache) = (inner, isPageCache) }
 
   /// What came since the last time.
   func calls() -> [Call] {
@@ -71,12 +73,12 @@ private final class RecordingDevice: MemoryDevice {
     private let path: String
     let user = Caller(userID: 0, groupID: 0, processID: 1)
 
-    init(_ coherence: Coherence) throws {
+    init(_ coherence: Coherence, isPageCache: Bool = false) throws {
       var template = Array("/tmp/weft-coherence-XXXXXX".utf8CString)
       let file = FileDescriptor(owning: mkstemp(&template))
       path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
       try file.truncate(to: 16 << 20)
-      device = RecordingDevice(try MappedDevice(path: path, writable: true))
+      device = RecordingDevice(try MappedDevice(path: path, writable: true), isPageCache: isPageCache)
       var options = MakeOptions()
       options.allocationUnit = 4096
       let host = UUID.random()
@@ -109,6 +111,15 @@ private final class RecordingDevice: MemoryDevice {
   @Test("noncoherent: what a read hands out was invalidated just before, all of it")
   func reads() throws {
     let rig = try Rig(.noncoherent)
+    _ = try rig.read(rig.node, at: 100, count: 5000)
+    let range = rig.start + 100..<rig.start + 5100
+    #expect(rig.device.calls() == [.invalidate(range), .read(range)])
+  }
+
+  @Test(
+    "on a block device each read is fresh, once, whatever the option", arguments: [Coherence.coherent, .noncoherent])
+  func blockDevice(coherence: Coherence) throws {
+    let rig = try Rig(coherence, isPageCache: true)
     _ = try rig.read(rig.node, at: 100, count: 5000)
     let range = rig.start + 100..<rig.start + 5100
     #expect(rig.device.calls() == [.invalidate(range), .read(range)])

@@ -6,7 +6,7 @@ import Platform
 ///
 /// It shows what this host's caches show; `durable` is what has reached the memory for certain: what was written or
 /// written back before a fence. What was not may have got there too, each aligned 8 bytes on their own, for a cache
-/// line can leave the cache at any time.
+/// line can leave the cache at any time. Of a file on a disk, only what lies in pages that were synced is durable.
 final class PowerCutDevice: RamDevice, @unchecked Sendable {
   private let durable: RamDevice
   /// Changes, write-backs and fences so far.
@@ -18,9 +18,13 @@ final class PowerCutDevice: RamDevice, @unchecked Sendable {
   /// Stored, and not written back.
   private var volatile: [Range<UInt64>] = []
 
+  /// Whether the memory is the page cache of a disk.
+  private let isDisk: Bool
+
   /// A device on which everything of another one is durable.
-  override init(copying device: RamDevice) {
+  init(copying device: RamDevice, isDisk: Bool) {
     durable = RamDevice(copying: device)
+    self.isDisk = isDisk
     super.init(copying: device)
   }
 
@@ -38,6 +42,7 @@ final class PowerCutDevice: RamDevice, @unchecked Sendable {
 
   override func writeBack(at offset: UInt64, count: UInt64) throws(Errno) {
     try super.writeBack(at: offset, count: count)
+    if isDisk { return }
     let lines = offset & ~63..<(offset + count + 63) & ~63
     pending += volatile.filter(lines.overlaps)
     volatile.removeAll(where: lines.overlaps)
@@ -45,10 +50,24 @@ final class PowerCutDevice: RamDevice, @unchecked Sendable {
   }
 
   override func fence() {
-    if isOff { return }
+    if isOff || isDisk { return }
     do { try step() } catch { return }
     for range in pending { copy(range, to: durable) }
     pending = []
+  }
+
+  override func sync(at offset: UInt64, count: UInt64) throws(Errno) {
+    try super.sync(at: offset, count: count)
+    guard isDisk else { return }
+    try step()
+    let pages = offset & ~4095..<(offset + count + 4095) & ~4095
+    for changes in [\PowerCutDevice.pending, \.volatile] {
+      for range in self[keyPath: changes] where range.overlaps(pages) { copy(range.clamped(to: pages), to: durable) }
+      let others = [0..<pages.lowerBound, pages.upperBound..<UInt64.max]
+      self[keyPath: changes] = self[keyPath: changes].flatMap { range in
+        others.map(range.clamped(to:)).filter { !$0.isEmpty }
+      }
+    }
   }
 
   private func step() throws(Errno) {

@@ -52,14 +52,14 @@ private enum Script {
 }
 
 @Suite struct PowerCutTests {
-  @Test("after a power cut at any step, each file is there whole or not at all")
-  func appends() throws {
+  @Test("after a power cut at any step, each file is there whole or not at all", arguments: [false, true])
+  func appends(onDisk: Bool) throws {
     let states = try Script.states()
     let start = try Script.start()
     var random = SeededRandom(seed: 1)
     var seen: Set<String> = []
     for cut in 1... {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       var done = 0
       if let volume = try? Volume(on: device, host: Host.master) {
@@ -96,14 +96,14 @@ private enum Script {
     #expect(after == before, comment)
   }
 
-  @Test("after a power cut in mkfs the device has the old volume, none or the new one")
-  func mkfs() throws {
+  @Test("after a power cut in mkfs the device has the old volume, none or the new one", arguments: [false, true])
+  func mkfs(onDisk: Bool) throws {
     let start = try Script.start()
     let old = try Holdings(Volume(on: start, host: Host.master))
     var random = SeededRandom(seed: 2)
     var seen: Set<String> = []
     for cut in 1... {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       let isDone = (try? make(on: device, unit: 2 << 20, force: true)) != nil && !device.isOff
       for luck in PowerCutDevice.Luck.allCases {
@@ -135,13 +135,13 @@ private enum Script {
     return isNew ? "new" : "old"
   }
 
-  @Test("wiping the superblock leaves the old volume or none, wherever it is cut off")
-  func wiping() throws {
+  @Test("wiping the superblock leaves the old volume or none, wherever it is cut off", arguments: [false, true])
+  func wiping(onDisk: Bool) throws {
     let start = try Script.start()
     let old = try Holdings(Volume(on: start, host: Host.master))
     var random = SeededRandom(seed: 3)
     for cut in 1...5 {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       try? Volume.destroySuperblock(of: device)
       for luck in PowerCutDevice.Luck.allCases {

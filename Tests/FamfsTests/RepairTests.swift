@@ -217,13 +217,14 @@ private func volume() -> RamDevice {
     try mended.create("new", [1, 2, 3])
   }
 
-  @Test("a power cut while entries are cut off loses no good one, and the next repair ends it")
-  func powerCutCutting() throws {
+  @Test(
+    "a power cut while entries are cut off loses no good one, and the next repair ends it", arguments: [false, true])
+  func powerCutCutting(onDisk: Bool) throws {
     let start = volume()
     for index in 2...3 { start.poke(HandMadeVolume.place(of: UInt64(index)), Array(repeating: 0xee, count: 544)) }
     var random = SeededRandom(seed: 4)
     for cut in 1... {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       let isDone = (try? repair(device, cutting: true)) != nil && !device.isOff
       for luck in PowerCutDevice.Luck.allCases {
@@ -246,8 +247,10 @@ private func volume() -> RamDevice {
     #expect(device.metadata == before)
   }
 
-  @Test("a power cut in the middle of a repair loses nothing, and the next repair ends it", arguments: Wreck.all)
-  func powerCut(wreck: Wreck) throws {
+  @Test(
+    "a power cut in the middle of a repair loses nothing, and the next repair ends it",
+    arguments: Wreck.all, [false, true])
+  func powerCut(wreck: Wreck, onDisk: Bool) throws {
     let original = volume()
     let sound = original.metadata
     let start = RamDevice(copying: original)
@@ -255,7 +258,7 @@ private func volume() -> RamDevice {
     let shown = (try? Volume(on: start, host: Host.master).items()) ?? [:]
     var random = SeededRandom(seed: 3)
     for cut in 1... {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       let isDone = (try? repair(device)) != nil && !device.isOff
       for luck in [PowerCutDevice.Luck.none, .some] {

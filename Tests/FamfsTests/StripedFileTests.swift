@@ -106,8 +106,8 @@ private func contents(_ count: Int, _ salt: Int = 0) -> [UInt8] {
     #expect(volume.usage().free == free)
   }
 
-  @Test("after a power cut while striped files are made, each is there whole or not at all")
-  func powerCut() throws {
+  @Test("after a power cut while striped files are made, each is there whole or not at all", arguments: [false, true])
+  func powerCut(onDisk: Bool) throws {
     let start = try newVolume()
     for offset in stride(from: UInt64(10 << 20), to: start.size, by: 4096) {
       start.poke(offset, Array(repeating: 0xdd, count: 64))
@@ -117,7 +117,7 @@ private func contents(_ count: Int, _ salt: Int = 0) -> [UInt8] {
     var random = SeededRandom(seed: 11)
     var seen: Set<String> = []
     for cut in 1... {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       var done = 0
       if let volume = try? Volume(on: device, host: Host.master) {

@@ -38,7 +38,7 @@ class RamDevice: MemoryDevice, @unchecked Sendable {
   let size: UInt64
   let memory: UnsafeMutableRawBufferPointer
 
-  enum Access { case read, write, writeBack, invalidate }
+  enum Access { case read, write, writeBack, invalidate, sync }
 
   init(size: UInt64 = 16 << 20) {
     self.size = size
@@ -110,6 +110,10 @@ class RamDevice: MemoryDevice, @unchecked Sendable {
   func writeBack(at offset: UInt64, count: UInt64) throws(Errno) { _ = try range(.writeBack, offset, count) }
   func invalidate(at offset: UInt64, count: UInt64) throws(Errno) { _ = try range(.invalidate, offset, count) }
   func fence() {}
+  func sync(at offset: UInt64, count: UInt64) throws(Errno) {
+    _ = try range(.sync, offset, count)
+    fence()
+  }
 }
 
 extension RamDevice {

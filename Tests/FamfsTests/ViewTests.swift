@@ -143,8 +143,10 @@ private func bytes(_ count: Int, _ salt: Int) -> [UInt8] {
     #expect(try Volume(on: device, host: Host.client).report().isClean)
   }
 
-  @Test("after a power cut at any step there is the old view or the new one, each whole", arguments: [false, true])
-  func powerCut(isFirst: Bool) throws {
+  @Test(
+    "after a power cut at any step there is the old view or the new one, each whole",
+    arguments: [false, true], [false, true])
+  func powerCut(isFirst: Bool, onDisk: Bool) throws {
     let start = try newVolume(size: 16 << 20)
     let volume = try Volume(on: start, host: Host.master)
     for offset in stride(from: UInt64(10 << 20), to: 16 << 20, by: 4096) {
@@ -160,7 +162,7 @@ private func bytes(_ count: Int, _ salt: Int) -> [UInt8] {
     var random = SeededRandom(seed: 3)
     var seen: Set<String> = []
     for cut in 1... {
-      let device = PowerCutDevice(copying: start)
+      let device = PowerCutDevice(copying: start, isDisk: onDisk)
       device.cutAt = cut
       var isDone = false
       if let volume = try? Volume(on: device, host: Host.master) {

@@ -93,18 +93,22 @@ struct ViewSuperblock: Equatable {
     if !isUpdate {
       // What stands there is not this volume's.
       try ViewSuperblock.store(0, at: 0, on: device)
-      device.fence()
+      try ViewSuperblock.sync(device)
     }
     // From the end: the table is there before its length is.
     for place in stride(from: ViewSuperblock.size - 8, through: 0, by: -8) where place != last {
       let value = new.span.bytes.u64(place)
       if value == old.span.bytes.u64(place) { continue }
-      if place == ViewSuperblock.devicesWord { device.fence() }
+      if place == ViewSuperblock.devicesWord { try ViewSuperblock.sync(device) }
       try ViewSuperblock.store(value, at: place, on: device)
     }
-    device.fence()
+    try ViewSuperblock.sync(device)
     try ViewSuperblock.store(new.span.bytes.u64(last), at: last, on: device)
-    device.fence()
+    try ViewSuperblock.sync(device)
+  }
+
+  private static func sync(_ device: any MemoryDevice) throws(Errno) {
+    try device.sync(at: offset, count: UInt64(size))
   }
 
   private static func store(_ value: UInt64, at place: Int, on device: any MemoryDevice) throws(Errno) {

@@ -1,7 +1,8 @@
 import Memory
 import Platform
 
-/// Appends to the log. Order is all that it is about: the entry reaches the memory before the index that admits it.
+/// Appends to the log. Order is all that it is about: the entry reaches the memory before the index that admits it, and
+/// the disk too, where the memory is a disk's page cache.
 struct LogWriter {
   let device: any MemoryDevice
   /// Byte offset of the log on the device.
@@ -31,7 +32,7 @@ struct LogWriter {
     let offset = start + UInt64(LogHeader.size) + entry.sequence * UInt64(LogEntry.size)
     guard try isOurs() else { return false }
     try slot.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in try device.write(at: offset, from: bytes) }
-    device.fence()
+    try device.sync(at: offset, count: UInt64(LogEntry.size))
     return true
   }
 
@@ -44,7 +45,7 @@ struct LogWriter {
       try device.replace64(at: indexPlace, index, with: index + 1)
     else { return false }
     try device.writeBack(at: sequencePlace, count: 16)
-    device.fence()
+    try device.sync(at: sequencePlace, count: 16)
     return true
   }
 }

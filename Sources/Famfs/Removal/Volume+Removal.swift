@@ -21,7 +21,7 @@ extension Volume {
     try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
       try device.write(at: Features.offset, from: bytes)
     }
-    device.fence()
+    try device.sync(at: Features.offset, count: UInt64(Features.size))
   }
 
   /// Removes a file or an empty directory: one log entry.

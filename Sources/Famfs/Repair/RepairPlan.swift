@@ -53,7 +53,7 @@ public struct RepairPlan: Sendable {
       for store in step.stores {
         try device.store64(at: store.offset, store.value)
         try device.writeBack(at: store.offset, count: 8)
-        device.fence()
+        try device.sync(at: store.offset, count: 8)
       }
     } catch {
       throw .memory(device.path, error)

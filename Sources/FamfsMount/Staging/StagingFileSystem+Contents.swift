@@ -106,7 +106,9 @@ extension StagingFileSystem {
   /// A file with a passing name keeps it until it gets its own, with which it is committed: programs that replace files
   /// write, fsync and rename, and nothing can be renamed once the log has it.
   func fsync(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {
-    guard StagedTree.isStaged(node) else { return }
+    guard case .staged = try target(node) else {
+      return try base.fsync(logged(node), handle, dataOnly: dataOnly, caller)
+    }
     let isPassing = staging.withTree { tree in
       guard let name = tree[node]?.link?.name, PassingName.isPassing(name) else { return false }
       tree[node]?.isPromised = true
@@ -117,6 +119,7 @@ extension StagingFileSystem {
 
   func syncfs(_ caller: Caller) throws(Errno) {
     do throws(FamfsError) { try staging.commitAll() } catch { throw error.errno }
+    try base.syncfs(caller)
   }
 
   func commit(_ id: NodeID) throws(Errno) {
