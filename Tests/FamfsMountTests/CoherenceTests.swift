@@ -74,7 +74,7 @@ private final class RecordingDevice: MemoryDevice {
     let user = Caller(userID: 0, groupID: 0, processID: 1)
 
     init(_ coherence: Coherence, isPageCache: Bool = false) throws {
-      var template = Array("/tmp/weft-coherence-XXXXXX".utf8CString)
+      var template = Array("/dev/shm/weft-coherence-XXXXXX".utf8CString)
       let file = FileDescriptor(owning: mkstemp(&template))
       path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
       try file.truncate(to: 16 << 20)

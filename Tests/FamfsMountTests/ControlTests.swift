@@ -80,7 +80,7 @@ private final class TestDaemon {
   private let socket: MessageSocket
 
   init() throws {
-    var template = Array("/tmp/weft-control-XXXXXX".utf8CString)
+    var template = Array("/dev/shm/weft-control-XXXXXX".utf8CString)
     folder = try template.withUnsafeMutableBufferPointer {
       String(cString: try #require($0.baseAddress.flatMap { mkdtemp($0) }))
     }

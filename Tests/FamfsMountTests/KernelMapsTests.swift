@@ -100,7 +100,7 @@ private final class MappedRig {
   var paths: [String] { [path, path + ".more"] }
 
   init(size: UInt64 = 1 << 30, unit: UInt64 = 2 << 20) throws {
-    var template = Array("/tmp/weft-kernelmaps-XXXXXX".utf8CString)
+    var template = Array("/dev/shm/weft-kernelmaps-XXXXXX".utf8CString)
     let file = FileDescriptor(owning: mkstemp(&template))
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     try file.truncate(to: size)

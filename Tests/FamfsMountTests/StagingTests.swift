@@ -202,7 +202,7 @@ private final class Rig: Sendable {
 
   /// - Parameter runs: how many free units there are between those taken, by turns; empty leaves all free.
   init(delay: UInt64 = 1_000_000_000, runs: [UInt64] = []) throws {
-    var template = Array("/tmp/weft-staging-XXXXXX".utf8CString)
+    var template = Array("/dev/shm/weft-staging-XXXXXX".utf8CString)
     let file = FileDescriptor(owning: mkstemp(&template))
     device = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let bytes = [UInt8](repeating: 0xee, count: 16 << 20)

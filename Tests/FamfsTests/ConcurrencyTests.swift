@@ -19,7 +19,7 @@ import Testing
 
   /// A real device, because its fences and its words are real: a plain file, already without a name.
   private func mappedFile() throws -> MappedDevice {
-    var name = Array("/tmp/weft-famfs-XXXXXX".utf8CString)
+    var name = Array("/dev/shm/weft-famfs-XXXXXX".utf8CString)
     let file = FileDescriptor(owning: mkstemp(&name))
     try file.truncate(to: 16 << 20)
     defer { unlink(&name) }

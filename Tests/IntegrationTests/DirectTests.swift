@@ -433,6 +433,39 @@ struct DirectTests {
     }
   }
 
+  @Test(
+    "a kernel of 64 KiB pages is asked for whole ones only", .enabled(if: Machine.has("clang"), "needs clang"))
+  func largerPages() throws {
+    let script =
+      DirectTests.prologue + """
+        file = os.open(sys.argv[1], os.O_RDWR)
+        whole = os.pread(file, 100_000, 0)
+        p = libc.mmap(None, 5000, RW, SHARED, file, 0)
+        for line in open("/proc/self/maps"):
+            ends = [int(n, 16) for n in line.split()[0].split("-")]
+            if ends[0] == p: print("pages", (ends[1] - ends[0]) // 65536, (ends[1] - ends[0]) % 65536)
+        print("whole", is_direct(p), at(p, 5000) == whole[:5000])
+        q = libc.mmap(None, 4096, R, SHARED, file, 65536)
+        print("behind", is_direct(q), at(q, 4096) == whole[65536:69632])
+        print("between", is_direct(libc.mmap(None, 4096, R, SHARED, file, 4096)))
+        print("given back", libc.munmap(p, 5000), is_direct(p))
+        """
+    try withVolume { volume in
+      try volume.add("file", count: 100_000)
+      let (library, sources) = (volume.room.at("large.so"), Machine.sources)
+      let files = ["Library/exec.c", "Library/records.c", "Library/layout.c", "Sources/CLinux/cache.c"]
+      try succeed(
+        IntegrationTests.run(
+          ["clang", "-std=gnu17", "-fPIC", "-shared", "-DFAMFS_PAGE_SIZE=65536", "-I\(sources)/Sources/CLinux/include"]
+            + ["-o", library] + files.map { "\(sources)/\($0)" } + ["-lz"]))
+      let outcome = try IntegrationTests.run(
+        ["python3", "-c", script, volume.master + "/file"], environment: ["LD_PRELOAD": library])
+      #expect(
+        outcome.stdout == "pages 1 0\nwhole True True\nbehind True True\nbetween False\ngiven back 0 None\n",
+        "\(outcome.stderr)")
+    }
+  }
+
   @Test("famfs exec gives the program's status, passes its options on, and says what is missing")
   func statuses() throws {
     #expect(try IntegrationTests.run(["famfs", "exec", "sh", "-c", "exit 7"]).status == 7)
