@@ -9,7 +9,7 @@ struct ViewTree {
     var userID: UInt32
     var groupID: UInt32
     var size: UInt64
-    var modified: UInt64
+    var modified: Int64
     /// By which the volume knows it.
     var number: UInt32
     var parent: UInt32

@@ -115,7 +115,7 @@ extension Volume {
   }
 
   private func play(_ range: Range<UInt64>, _ news: inout Following) {
-    let time = Clock.realtime()
+    let time = Clock.fileTime()
     let before = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
     var found = Following(directories: news.directories, removals: news.removals)
     LogReader(device: device, start: superblock.logOffset).read(range) { index, entry, bytes in

@@ -141,12 +141,12 @@ public struct NodeAttributes: Sendable {
   public var userID: UInt32
   /// Group.
   public var groupID: UInt32
-  /// Nanoseconds since 1970, as the other times.
-  public var accessed: UInt64
+  /// Nanoseconds since 1970, negative before, as the other times.
+  public var accessed: Int64
   /// Last change of the contents.
-  public var modified: UInt64
+  public var modified: Int64
   /// Last change of attributes or contents.
-  public var changed: UInt64
+  public var changed: Int64
 
   init(_ node: Node) {
     permissions = UInt32(node.permissions)

@@ -199,7 +199,7 @@ extension Volume {
     }
     _ = tail.follower.see(index + 1)
     let isAdmitted = tree.withLock { tree in
-      guard let change = tree.admit(payload, at: index, original: original, time: Clock.realtime()) else {
+      guard let change = tree.admit(payload, at: index, original: original, time: Clock.fileTime()) else {
         return false
       }
       tail.news.note(change, tree.namespace)

@@ -30,7 +30,7 @@ struct Tree: Sendable {
   private let firstDevice: UUID
   private static let problemLimit = 1000
 
-  init(superblock: Superblock, deviceSize: UInt64, entries: UInt64, isMaster: Bool, time: UInt64) {
+  init(superblock: Superblock, deviceSize: UInt64, entries: UInt64, isMaster: Bool, time: Int64) {
     namespace = Namespace(entries: Int(entries), logLength: superblock.logLength, isMaster: isMaster, time: time)
     space = Space(size: deviceSize, unit: superblock.allocationUnit, reserved: superblock.dataOffset)
     dataOffset = superblock.dataOffset
@@ -39,7 +39,7 @@ struct Tree: Sendable {
 
   /// Takes in the next entry of the log.
   mutating func play(
-    _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, time: UInt64
+    _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, time: Int64
   ) -> Change {
     let problem: EntryProblem
     do {
@@ -78,13 +78,13 @@ struct Tree: Sendable {
     namespace.skip()
   }
 
-  private mutating func play(_ record: DirectoryRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
+  private mutating func play(_ record: DirectoryRecord, time: Int64) throws(EntryProblem) -> NodeNumber {
     let node = Node(
       kind: .directory, permissions: record.permissions, userID: record.userID, groupID: record.groupID, time: time)
     return try namespace.insert(node, at: record.path)
   }
 
-  private mutating func play(_ record: FileRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
+  private mutating func play(_ record: FileRecord, time: Int64) throws(EntryProblem) -> NodeNumber {
     try check(record)
     // The name before the space: a bad name must leave no trace in the space map.
     try namespace.checkFree(record.path)
@@ -100,7 +100,7 @@ struct Tree: Sendable {
     sharers.formUnion([clone, original])
   }
 
-  private mutating func insert(_ record: FileRecord, time: UInt64) throws(EntryProblem) -> NodeNumber {
+  private mutating func insert(_ record: FileRecord, time: Int64) throws(EntryProblem) -> NodeNumber {
     var node = Node(
       kind: .file, permissions: record.permissions, userID: record.userID, groupID: record.groupID, time: time)
     node.size = record.size
@@ -111,7 +111,7 @@ struct Tree: Sendable {
   /// Takes in what this host has just appended: its name was checked and its space taken before.
   /// - Returns: nil when it does not fit.
   mutating func admit(
-    _ payload: LogEntry.Payload, at index: UInt64, original: EntryPath? = nil, time: UInt64
+    _ payload: LogEntry.Payload, at index: UInt64, original: EntryPath? = nil, time: Int64
   ) -> Change? {
     do throws(EntryProblem) {
       switch payload {

@@ -85,7 +85,7 @@ public final class Volume: Sendable {
     header = try Volume.readLogHeader(of: device, superblock)
     features = Volume.readFeatures(of: device, superblock)
     let entries = playing ? min(header.nextIndex, header.capacity) : 0
-    let time = Clock.realtime()
+    let time = Clock.fileTime()
     var tree = Tree(
       superblock: superblock, deviceSize: device.size, entries: entries, isMaster: isMaster, time: time)
     LogReader(device: device, start: superblock.logOffset).read(0..<entries) { index, entry, bytes in

@@ -21,8 +21,8 @@ final class AllocationDefaults: Sendable {
     let node: NodeID
     var contents: [UInt8] = []
     /// Nanoseconds since 1970.
-    var modified: UInt64
-    var changed: UInt64
+    var modified: Int64
+    var changed: Int64
   }
 
   private struct State {
@@ -46,9 +46,9 @@ final class AllocationDefaults: Sendable {
   private static func attributes(of file: File) -> Attributes {
     var attributes = Attributes(mode: S_IFREG | 0o644)
     attributes.size = UInt64(file.contents.count)
-    attributes.modificationTime = Int64(clamping: file.modified)
+    attributes.modificationTime = file.modified
     attributes.accessTime = attributes.modificationTime
-    attributes.changeTime = Int64(clamping: file.changed)
+    attributes.changeTime = file.changed
     return attributes
   }
 
@@ -57,7 +57,7 @@ final class AllocationDefaults: Sendable {
   func make(flags: UInt32) throws(Errno) -> Entry {
     try state.withLock { (state) throws(Errno) in
       if state.file != nil && flags & UInt32(O_EXCL) != 0 { throw .exists }
-      let now = Clock.realtime()
+      let now = Clock.fileTime()
       if let there = state.file { return AllocationDefaults.entry(there) }
       let file = File(node: NodeID(rawValue: AllocationDefaults.firstNode + state.made), modified: now, changed: now)
       state.file = file
@@ -129,7 +129,7 @@ extension AllocationDefaults.File {
   fileprivate mutating func resize(to count: Int) {
     contents.removeLast(max(0, contents.count - count))
     contents += [UInt8](repeating: 0, count: count - contents.count)
-    modified = Clock.realtime()
+    modified = Clock.fileTime()
     changed = modified
   }
 }

@@ -99,9 +99,9 @@ struct FamfsFileSystem: FileSystem {
     attributes.linkCount = isDirectory ? 2 + node.subdirectories : 1
     // One request may carry 1 MiB, and programs that ask size their buffers by this.
     attributes.blockSize = isDirectory ? 4096 : 1 << 20
-    attributes.accessTime = Int64(clamping: node.accessed)
-    attributes.modificationTime = Int64(clamping: node.modified)
-    attributes.changeTime = Int64(clamping: node.changed)
+    attributes.accessTime = node.accessed
+    attributes.modificationTime = node.modified
+    attributes.changeTime = node.changed
     return attributes
   }
 
@@ -113,7 +113,7 @@ struct FamfsFileSystem: FileSystem {
     let before = try volume.node(number)
     if number.isMeta { throw refusal }
     if let size = changes.size, before.kind == .directory || size != before.size { throw .notPermitted }
-    let now = Clock.realtime()
+    let now = Clock.fileTime()
     let after = try volume.update(number) { node in
       if let mode = changes.mode { node.permissions = mode & 0o7777 }
       if changes.killsSetID || (changes.userID != nil || changes.groupID != nil) && before.kind == .file {
@@ -319,7 +319,7 @@ struct FamfsFileSystem: FileSystem {
     }
     let done = try outcome.get()
     volume.device.fence()  // of this CPU, for all devices
-    let now = Clock.realtime()
+    let now = Clock.fileTime()
     _ = try volume.update(number) { node in
       (node.modified, node.changed) = (now, now)
       if killsSetID { node.clearSetID() }
@@ -389,10 +389,10 @@ extension NodeAttributes {
 }
 
 extension TimeChange {
-  func nanoseconds(now: UInt64) -> UInt64 {
+  func nanoseconds(now: Int64) -> Int64 {
     switch self {
     case .now: now
-    case .at(let time): UInt64(clamping: time)
+    case .at(let time): time
     }
   }
 }

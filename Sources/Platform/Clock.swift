@@ -5,8 +5,11 @@ public enum Clock {
   /// Since some start; never steps back. For measuring and waiting.
   public static func monotonic() -> UInt64 { read(CLOCK_MONOTONIC) }
 
-  /// Since 1970 (UTC). For timestamps of files.
+  /// Since 1970 (UTC).
   public static func realtime() -> UInt64 { read(CLOCK_REALTIME) }
+
+  /// The same as a time of a file, which may also be before 1970: then it is negative.
+  public static func fileTime() -> Int64 { Int64(clamping: realtime()) }
 
   private static func read(_ clock: clockid_t) -> UInt64 {
     var now = timespec()

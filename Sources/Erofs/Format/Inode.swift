@@ -24,8 +24,8 @@ struct Inode {
   var number: UInt32
   var userID: UInt32
   var groupID: UInt32
-  /// Nanoseconds since 1970.
-  var modified: UInt64
+  /// Nanoseconds since 1970, negative before.
+  var modified: Int64
   var linkCount: UInt32
 
   /// Writes the `size` bytes over `bytes`, which are zeros.
@@ -43,8 +43,11 @@ struct Inode {
     bytes.set(20, number)
     bytes.set(24, userID)
     bytes.set(28, groupID)
-    bytes.set(32, modified / 1_000_000_000)
-    bytes.set(40, UInt32(modified % 1_000_000_000))
+    // Nanoseconds count upwards also before 1970.
+    let second: Int64 = 1_000_000_000
+    let (quotient, remainder) = modified.quotientAndRemainder(dividingBy: second)
+    bytes.set(32, remainder < 0 ? quotient - 1 : quotient)
+    bytes.set(40, UInt32(remainder < 0 ? remainder + second : remainder))
     bytes.set(44, linkCount)
   }
 }

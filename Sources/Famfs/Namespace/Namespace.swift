@@ -15,7 +15,7 @@ struct Namespace: Sendable {
 
   /// A name space with the volume's own files: `.meta`, its superblock and its log.
   /// - Parameter entries: how many to make room for.
-  init(entries: Int, logLength: UInt64, isMaster: Bool, time: UInt64) {
+  init(entries: Int, logLength: UInt64, isMaster: Bool, time: Int64) {
     nodes = []
     nodes.reserveCapacity(entries + Int(NodeNumber.firstEntry))
     extents.reserveCapacity(entries)
@@ -186,7 +186,7 @@ struct Namespace: Sendable {
   }
 
   /// Takes a name away. A directory is empty by now.
-  mutating func remove(_ number: NodeNumber, time: UInt64) {
+  mutating func remove(_ number: NodeNumber, time: Int64) {
     guard let node = self[number], node.nameLength > 0 else { return }
     let hash = withName(of: number) { NameIndex.hash(node.parent, $0) }
     index.remove(number, hash: hash)

@@ -43,12 +43,13 @@ public struct Node: Sendable {
   public internal(set) var size: UInt64 = 0
   /// Bytes that its extents take.
   public internal(set) var allocated: UInt64 = 0
-  /// Last change of the contents, as this mount knows it: nanoseconds since 1970, as the other times.
-  public internal(set) var modified: UInt64
+  /// Last change of the contents, as this mount knows it: nanoseconds since 1970, negative before, as the
+  /// other times.
+  public internal(set) var modified: Int64
   /// Last change of mode, owner or contents, as this mount knows it.
-  public internal(set) var changed: UInt64
+  public internal(set) var changed: Int64
   /// Last access, as this mount knows it: set by utimensat(2) only.
-  public internal(set) var accessed: UInt64
+  public internal(set) var accessed: Int64
   /// Owner.
   public internal(set) var userID: UInt32
   /// Group.
@@ -71,7 +72,7 @@ public struct Node: Sendable {
   /// Directories in a directory.
   public internal(set) var subdirectories: UInt32 = 0
 
-  init(kind: Kind, permissions: UInt32 = 0, userID: UInt32 = 0, groupID: UInt32 = 0, time: UInt64 = 0) {
+  init(kind: Kind, permissions: UInt32 = 0, userID: UInt32 = 0, groupID: UInt32 = 0, time: Int64 = 0) {
     self.kind = kind
     self.permissions = UInt16(permissions & 0o7777)
     self.userID = userID

@@ -138,7 +138,7 @@ extension Tree {
   /// - Parameter holding: whether the space is held rather than free at once.
   /// - Returns: what is gone: its directory and number.
   mutating func play(
-    _ record: RemovalRecord, at index: UInt64, holding: Bool, time: UInt64
+    _ record: RemovalRecord, at index: UInt64, holding: Bool, time: Int64
   ) throws(EntryProblem) -> (parent: NodeNumber, number: NodeNumber) {
     guard record.target < index, let number = namespace.find(record.path), number == .entry(record.target) else {
       throw .nothingToRemove

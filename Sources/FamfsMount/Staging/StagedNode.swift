@@ -12,9 +12,9 @@ struct StagedNode {
   var permissions: UInt32
   var userID: UInt32
   var groupID: UInt32
-  var accessed: UInt64
-  var modified: UInt64
-  var changed: UInt64
+  var accessed: Int64
+  var modified: Int64
+  var changed: Int64
   /// Bytes of a file, and of the space that it has.
   var shape: StagedContents.Shape = (0, 0, 0)
   /// A file's bytes.
@@ -33,7 +33,7 @@ struct StagedNode {
 
 extension StagedNode {
   mutating func apply(_ changes: AttributeChanges) {
-    let now = Clock.realtime()
+    let now = Clock.fileTime()
     if let mode = changes.mode { permissions = mode & 0o7777 }
     if changes.killsSetID || (changes.userID != nil || changes.groupID != nil) && !isDirectory { clearSetID() }
     if let user = changes.userID { userID = user }

@@ -130,7 +130,7 @@ struct StagedTree {
   }
 
   /// Takes a name away; what had it lives on while it is open or known.
-  mutating func unlink(_ id: NodeID, _ time: UInt64) {
+  mutating func unlink(_ id: NodeID, _ time: Int64) {
     guard let link = nodes[id]?.link else { return }
     remove(link, of: id)
     nodes[id]?.changed = time
@@ -139,7 +139,7 @@ struct StagedTree {
     forgetIfUnknown(id)
   }
 
-  mutating func move(_ id: NodeID, _ name: [UInt8], in place: Place, _ time: UInt64) {
+  mutating func move(_ id: NodeID, _ name: [UInt8], in place: Place, _ time: Int64) {
     guard let link = nodes[id]?.link else { return }
     remove(link, of: id)
     self.link(id, name, in: place)
@@ -164,7 +164,7 @@ struct StagedTree {
   }
 
   /// Notes that a staged directory has changed.
-  private mutating func touch(_ place: Place, _ time: UInt64) {
+  private mutating func touch(_ place: Place, _ time: Int64) {
     guard case .staged(let id) = place else { return }
     nodes[id]?.modified = time
     nodes[id]?.changed = time

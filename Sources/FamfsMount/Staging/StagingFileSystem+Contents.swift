@@ -73,7 +73,7 @@ extension StagingFileSystem {
   }
 
   private func note(_ node: NodeID, _ shape: StagedContents.Shape, killsSetID: Bool = false) {
-    let now = Clock.realtime()
+    let now = Clock.fileTime()
     staging.withTree { tree in
       tree.note(shape, of: node)
       guard var found = tree[node] else { return }

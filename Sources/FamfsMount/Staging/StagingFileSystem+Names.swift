@@ -63,7 +63,7 @@ extension StagingFileSystem {
         let place = try tree.place(of: directory)
         let parent = try checkRoom(for: bytes, in: place, tree)
         if try exists(bytes, in: place, tree) { throw .exists }
-        let now = Clock.realtime()
+        let now = Clock.fileTime()
         var node = StagedNode(
           isDirectory: isDirectory, term: term, permissions: mode & 0o7777, userID: caller.userID,
           groupID: caller.groupID,
@@ -92,7 +92,7 @@ extension StagingFileSystem {
     switch place {
     case .staged(let id): tree.set(due: Clock.monotonic() + staging.delay, of: id)
     case .number(let number):
-      let now = Clock.realtime()
+      let now = Clock.fileTime()
       _ = try? volume.update(number) { ($0.modified, $0.changed) = (now, now) }
     }
   }
@@ -153,7 +153,7 @@ extension StagingFileSystem {
       if isDirectory && !node.isDirectory { throw .notDirectory }
       if !isDirectory && node.isDirectory { throw .isDirectory }
       if tree.hasChildren(.staged(id)) { throw Errno(rawValue: ENOTEMPTY) }
-      tree.unlink(id, Clock.realtime())
+      tree.unlink(id, Clock.fileTime())
       noteChange(in: place, &tree)
       return node.term
     }
@@ -177,7 +177,7 @@ extension StagingFileSystem {
       if other == id { return (nil as NodeID?, nil as UInt64?) }
       if let other { try checkReplaceable(other, by: node, flags, tree) }
       let replaced = other.flatMap { tree[$0]?.term }
-      let now = Clock.realtime()
+      let now = Clock.fileTime()
       if let other { tree.unlink(other, now) }
       tree.move(id, new, in: newPlace, now)
       for place in [place, newPlace] { noteChange(in: place, &tree) }

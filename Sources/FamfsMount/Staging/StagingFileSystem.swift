@@ -60,9 +60,9 @@ struct StagingFileSystem: FileSystem {
     (attributes.userID, attributes.groupID) = (node.userID, node.groupID)
     attributes.linkCount = node.link == nil ? 0 : node.isDirectory ? 2 + tree.subdirectories(of: .staged(id)) : 1
     attributes.blockSize = node.isDirectory ? 4096 : 1 << 20
-    attributes.accessTime = Int64(clamping: node.accessed)
-    attributes.modificationTime = Int64(clamping: node.modified)
-    attributes.changeTime = Int64(clamping: node.changed)
+    attributes.accessTime = node.accessed
+    attributes.modificationTime = node.modified
+    attributes.changeTime = node.changed
     return attributes
   }
 
