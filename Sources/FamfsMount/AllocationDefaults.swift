@@ -52,13 +52,13 @@ final class AllocationDefaults: Sendable {
     return attributes
   }
 
-  /// Makes it, empty, or opens the one there is.
-  /// - Throws: EEXIST when it is there and was to be new.
-  func make(flags: UInt32) throws(Errno) -> Entry {
+  /// Makes it, empty.
+  /// - Throws: when it is there, what `FileSystem.create` demands: EEXIST if it was to be new, else ESTALE, upon which
+  ///   the kernel opens what is there, and cuts it if it was asked to.
+  func make(_ intent: OpenIntent) throws(Errno) -> Entry {
     try state.withLock { (state) throws(Errno) in
-      if state.file != nil && flags & UInt32(O_EXCL) != 0 { throw .exists }
+      if state.file != nil { throw intent.isExclusive ? .exists : .stale }
       let now = Clock.fileTime()
-      if let there = state.file { return AllocationDefaults.entry(there) }
       let file = File(node: NodeID(rawValue: AllocationDefaults.firstNode + state.made), modified: now, changed: now)
       state.file = file
       state.made += 1

@@ -77,7 +77,7 @@ struct FamfsFileSystem: FileSystem {
     _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ intent: OpenIntent, _ caller: Caller
   ) throws(Errno) -> (entry: Entry, opened: Opened) {
     guard isDefaults(name, in: try NodeNumber(directory)), mayStage else { throw refusal }
-    return (try defaults.make(flags: intent.flags), Opened(.none, .directIO))
+    return (try defaults.make(intent), Opened(.none, .directIO))
   }
 
   func unlink(_ name: RawSpan, in directory: NodeID, _ caller: Caller) throws(Errno) {
