@@ -16,9 +16,9 @@ public enum Coherence: String, Sendable {
     self = memories.allSatisfy(\.isCoherent) ? .coherent : .noncoherent
   }
 
-  /// What the page cache keeps if nobody says. A page in it is one more copy that no hardware looks after; but before
-  /// Linux 6.6 files that go past it cannot be mapped shared, which is what most are for.
-  var usualCache: CachePolicy { self == .noncoherent && kernelVersion() >= (6, 6) ? .never : .auto }
+  /// What the page cache keeps if nothing else was asked for. A page in it is one more copy that no hardware looks after;
+  /// but where files that go past it cannot be mapped shared (before Linux 6.6) that is what most are for.
+  func usualCache(mapsDirectFiles: Bool) -> CachePolicy { self == .noncoherent && mapsDirectFiles ? .never : .auto }
 }
 
 extension MemoryDevice {

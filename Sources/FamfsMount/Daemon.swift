@@ -104,9 +104,9 @@ public enum Daemon {
     let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
     let coherence = options.coherence ?? Coherence(of: volume)
     // Who asks for it means it, also where it costs shared mappings.
-    let usual = options.coherence == .noncoherent ? .never : coherence.usualCache
+    let asked: CachePolicy? = options.coherence == .noncoherent ? .never : nil
     let settings = LiveSettings(
-      cache: options.cache ?? usual, lifetime: options.lifetime, coherence: coherence,
+      cache: options.cache ?? asked, lifetime: options.lifetime, coherence: coherence,
       namesGo: volume.isReclaiming)
     // What the kernel reads by itself nobody invalidates.
     let modes = options.coherence == .noncoherent ? [] : options.kernelMapModes

@@ -22,8 +22,6 @@ struct FamfsFileSystem: FileSystem {
   private let kernelMaps: KernelMaps?
   /// The handle of a file whose open is counted.
   private static let counted = FileHandle(rawValue: 2)
-  /// Whether files open for direct I/O can be mapped shared: Linux 6.6 (FUSE_DIRECT_IO_ALLOW_MMAP).
-  private let mapsDirectFiles = kernelVersion() >= (6, 6)
 
   init(
     volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil, kernelMaps: KernelMaps? = nil
@@ -40,7 +38,10 @@ struct FamfsFileSystem: FileSystem {
 
   var traits: FileSystemTraits { kernelMaps == nil ? [] : .memoryMaps }
 
-  func began(_ agreement: Agreement) { settings.kernelMaps = agreement.flags.contains(.daxFileMaps) }
+  func began(_ agreement: Agreement) {
+    settings.kernelMaps = agreement.flags.contains(.daxFileMaps)
+    settings.mapsDirectFiles = agreement.flags.contains(.directIOAllowMmap)
+  }
 
   /// Whether programs may make files on the mount, as far as the kernel goes: see DESIGN.md, "Famfs kernels".
   var mayStage: Bool { !settings.kernelMaps }
@@ -214,7 +215,7 @@ struct FamfsFileSystem: FileSystem {
     case .never: [.directIO, .parallelDirectWrites]
     // A writer goes past the page cache, which would cut a write into pages and hand them over one by one: then one
     // that crosses the file's end is refused whole, up to the largest request.
-    case .auto where intent.isWriting && mapsDirectFiles: [.directIO, .parallelDirectWrites]
+    case .auto where intent.isWriting && settings.mapsDirectFiles: [.directIO, .parallelDirectWrites]
     case .auto: []
     case .always: .keepCache
     }

@@ -5,26 +5,35 @@ import Synchronization
 final class LiveSettings: Sendable {
   /// Fixed for the mount's life, unlike the rest.
   let coherence: Coherence
+  /// A place in `CachePolicy.allCases`, or `usual`.
   private let policy: Atomic<Int>
+  private static let usual = -1
   private let nanoseconds: Atomic<UInt64>
   private let nameLimit: Atomic<UInt64>
   private let kernel = Atomic(false)
+  private let direct = Atomic(false)
   /// How long names may be kept that can be removed, where the kernel cannot be told: see DESIGN.md, "Names that go".
   private static let shortLife: UInt64 = 100_000_000
 
-  /// - Parameter namesGo: whether names can be removed, on any host.
+  /// - Parameters:
+  ///   - cache: nil for what suits the coherence, and the kernel.
+  ///   - namesGo: whether names can be removed, on any host.
   init(
-    cache: CachePolicy = .auto, lifetime: UInt64 = .max, coherence: Coherence = .coherent, namesGo: Bool = false
+    cache: CachePolicy? = nil, lifetime: UInt64 = .max, coherence: Coherence = .coherent, namesGo: Bool = false
   ) {
     nameLimit = Atomic(namesGo ? LiveSettings.shortLife : .max)
     self.coherence = coherence
-    policy = Atomic(LiveSettings.place(of: cache))
+    policy = Atomic(cache.map(LiveSettings.place) ?? LiveSettings.usual)
     nanoseconds = Atomic(lifetime)
   }
 
   /// What the page cache may keep of contents.
   var cache: CachePolicy {
-    get { CachePolicy.allCases[policy.load(ordering: .relaxed)] }
+    get {
+      let place = policy.load(ordering: .relaxed)
+      return place == LiveSettings.usual
+        ? coherence.usualCache(mapsDirectFiles: mapsDirectFiles) : CachePolicy.allCases[place]
+    }
     set { policy.store(LiveSettings.place(of: newValue), ordering: .relaxed) }
   }
 
@@ -42,6 +51,13 @@ final class LiveSettings: Sendable {
   var kernelMaps: Bool {
     get { kernel.load(ordering: .relaxed) }
     set { kernel.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Whether files open for direct I/O can be mapped shared (FUSE_DIRECT_IO_ALLOW_MMAP): fixed, as agreed with the
+  /// kernel, before it asks for anything else.
+  var mapsDirectFiles: Bool {
+    get { direct.load(ordering: .relaxed) }
+    set { direct.store(newValue, ordering: .relaxed) }
   }
 
   /// Who looks after contents at this moment: what the kernel reads and writes by itself, the hardware alone.

@@ -70,12 +70,3 @@ public func environment(_ name: String) -> String? {
   guard let value = getenv(name), value.pointee != 0 else { return nil }
   return String(cString: value)
 }
-
-/// The running kernel's version, such as (6, 1).
-public func kernelVersion() -> (major: Int, minor: Int) {
-  var names = utsname()
-  guard uname(&names) == 0 else { return (0, 0) }
-  let release = withUnsafeBytes(of: &names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-  let numbers = release.split { !$0.isNumber }.prefix(2).map { Int($0) ?? 0 }
-  return (numbers.first ?? 0, numbers.count > 1 ? numbers[1] : 0)
-}

@@ -151,6 +151,19 @@ private final class MappedRig {
 }
 
 @Suite("Famfs kernels", .timeLimit(.minutes(15))) struct KernelMapsTests {
+  @Test("a writer goes past the page cache where the kernel has agreed to map such files shared", arguments: [false, true])
+  func directFiles(_ isAgreed: Bool) throws {
+    let rig = try MappedRig()
+    try rig.create("f", size: 4096)
+    let flags: [UInt32] = [0x7fff_ffff, isAgreed ? .max : ~(1 << 4)]  // FUSE_DIRECT_IO_ALLOW_MMAP
+    let (_, settings, replies) = try rig.ask(
+      [request(.open, node: 5, [UInt32(O_RDWR), 0]), request(.open, node: 5, [UInt32(O_RDONLY), 0])], of: nil,
+      flags: flags)
+    #expect(settings.mapsDirectFiles == isAgreed)
+    let opened = replies.map { OpenFlags(rawValue: $0.body.span.bytes.u32(8)) }
+    #expect(opened == [isAgreed ? [.directIO, .parallelDirectWrites] : [], []])
+  }
+
   @Test("maps are offered where every device is in famfs mode, and all else is as the kernel wants it")
   func offered() throws {
     let rig = try MappedRig()
