@@ -54,6 +54,7 @@ struct FamfsFileSystem: FileSystem {
   // MARK: Names and attributes
 
   func lookup(_ name: RawSpan, in directory: NodeID, _ caller: Caller) throws(Errno) -> Entry {
+    try checkLength(name)
     let parent = try NodeNumber(directory)
     if isDefaults(name, in: parent), let entry = defaults.entry { return entry }
     let found = name.withUnsafeBytes { name in
@@ -61,6 +62,12 @@ struct FamfsFileSystem: FileSystem {
     }
     let (number, node) = try found.get()
     return entry(number, node)
+  }
+
+  /// Refuses a name that is longer than any path, which statfs(2) says as well.
+  /// - Throws: ENAMETOOLONG.
+  func checkLength(_ name: RawSpan) throws(Errno) {
+    if name.byteCount > EntryPath.maximum { throw .nameTooLong }
   }
 
   func getattr(_ node: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {

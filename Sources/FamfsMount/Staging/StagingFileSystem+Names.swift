@@ -7,6 +7,7 @@ import Platform
 extension StagingFileSystem {
   func lookup(_ name: RawSpan, in directory: NodeID, _ caller: Caller) throws(Errno) -> Entry {
     if staging.isIdle || directory == .meta { return try base.lookup(name, in: directory, caller) }
+    try base.checkLength(name)
     let bytes = name.withUnsafeBytes { Array($0) }
     let (place, found) = try staging.withTree { (tree) throws(Errno) in
       let place = try tree.place(of: directory)
@@ -123,6 +124,7 @@ extension StagingFileSystem {
   }
 
   private func isLogged(_ name: [UInt8], in place: Place) throws(Errno) -> Bool {
+    if name.count > EntryPath.maximum { throw .nameTooLong }
     guard case .number(let number) = place else { return false }
     let found = name.withUnsafeBytes { name in
       Result { () throws(Errno) in try volume.lookUp(name, in: number) }
