@@ -144,6 +144,8 @@ struct FamfsFileSystem: FileSystem {
       if buffer.count >= folder.count { buffer.copyBytes(from: folder) }
       return folder.count
     }
+    // Of ACLs and security labels programs are told for all files at once that there are none: `ls` asks no more then.
+    guard name.withUnsafeBytes({ $0.starts(with: "user.".utf8) }) else { throw .notSupported }
     guard name.withUnsafeBytes({ $0.elementsEqual(FileMap.attribute.utf8) }), !AllocationDefaults.owns(node) else {
       throw .noData
     }
