@@ -192,7 +192,7 @@ struct StagingTests {
 }
 
 /// A volume of small units on a device that is full of old bytes, and what a mount has over it.
-private final class Rig: Sendable {
+final class Rig: Sendable {
   let device: String
   let volume: Volume
   let staging: Staging

@@ -149,4 +149,49 @@ struct StagedFileTests {
       #expect(found == "65534 12 640\n65534 12 2750\n")
     }
   }
+
+  @Test("times before 1970 are what was set, of what is staged and of what is committed")
+  func earlyTimes() throws {
+    try withVolume(["--alloc-unit", "4k"], mounting: ["--commit", "600"]) { volume in
+      try write([1], to: volume.master + "/committed")
+      try succeed(volume.famfs("mkdir", volume.master + "/folder"))
+      try succeed(volume.famfs("commit", volume.master + "/committed"))
+      try write([1], to: volume.master + "/staged")
+      try #require(mkdir(volume.master + "/new", 0o755) == 0)
+      for name in ["/committed", "/staged", "/folder", "/new"] {
+        let path = volume.master + name
+        let times = [timespec(tv_sec: -1_000_000_000, tv_nsec: 5), timespec(tv_sec: -1, tv_nsec: 999_999_999)]
+        #expect(failure { utimensat(AT_FDCWD, path, times, 0) } == nil)
+        var status = stat()
+        #expect(lstat(path, &status) == 0)
+        #expect(status.st_atim.tv_sec == -1_000_000_000 && status.st_atim.tv_nsec == 5, "\(name)")
+        #expect(status.st_mtim.tv_sec == -1 && status.st_mtim.tv_nsec == 999_999_999, "\(name)")
+      }
+    }
+  }
+
+  @Test("a name that is longer than any path is too long in every call; statfs says how long names may be")
+  func longNames() throws {
+    try withVolume(["--alloc-unit", "4k"], client: true, mounting: ["--commit", "600"]) { volume in
+      for mount in volume.mounts {
+        #expect(pathconf(mount, Int32(_PC_NAME_MAX)) == 79)
+        #expect(failure { access(mount + "/" + String(repeating: "x", count: 79), F_OK) } == .noEntry)
+        for count in [80, 100, 255, 256, 1024] {
+          let path = mount + "/" + String(repeating: "x", count: count)
+          var status = stat()
+          #expect(failure { lstat(path, &status) } == .nameTooLong)
+          #expect(failure { open(path, O_RDONLY) } == .nameTooLong)
+          #expect(failure { open(path, O_CREAT | O_WRONLY, 0o600) } == .nameTooLong)
+          #expect(failure { mkdir(path, 0o700) } == .nameTooLong)
+          #expect(failure { mknod(path, S_IFREG | 0o600, 0) } == .nameTooLong)
+          #expect(failure { unlink(path) } == .nameTooLong)
+          #expect(failure { rmdir(path) } == .nameTooLong)
+          #expect(failure { rename(path, mount + "/y") } == .nameTooLong)
+          #expect(failure { rename(mount + "/.meta", path) } == .nameTooLong)
+          #expect(failure { symlink("x", path) } == .nameTooLong)
+          #expect(failure { link(mount + "/.meta/.log", path) } == .nameTooLong)
+        }
+      }
+    }
+  }
 }

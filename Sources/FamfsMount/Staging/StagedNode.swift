@@ -29,6 +29,8 @@ struct StagedNode {
   var lookups: UInt64 = 0
   /// Whether fsync(2) was answered while its name was a passing one.
   var isPromised = false
+  /// Whether a commit that was due has failed, and that was told.
+  var wasPutOff = false
 }
 
 extension StagedNode {

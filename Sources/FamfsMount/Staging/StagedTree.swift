@@ -187,6 +187,15 @@ struct StagedTree {
   /// Says when to commit something, unless that has happened, or it was removed.
   mutating func set(due time: UInt64, of id: NodeID) { if nodes[id]?.link != nil { due[id] = time } }
 
+  /// Says when to try again to commit something, unless it was removed.
+  /// - Returns: whether that has to be said for the first time.
+  mutating func putOff(_ id: NodeID, until time: UInt64) -> Bool {
+    guard let node = nodes[id], node.link != nil else { return false }
+    nodes[id]?.wasPutOff = true
+    due[id] = time
+    return !node.wasPutOff
+  }
+
   /// Notes how large a file is by now.
   mutating func note(_ shape: StagedContents.Shape, of id: NodeID) {
     if let known = nodes[id]?.shape.revision, known < shape.revision { nodes[id]?.shape = shape }

@@ -213,18 +213,20 @@ final class Staging: Sendable {
 
   /// Commits what is due, for as long as the process lives.
   func run() {
-    var failures: [NodeID: UInt64] = [:]
     while true {
       Clock.sleep(nanoseconds: pause())
       graveyard.clear()
-      if isIdle { continue }
-      let now = Clock.monotonic()
-      let due = withTree { $0.takeDue(by: now) }
-      for id in due.sorted(by: { $0.rawValue < $1.rawValue }) {
-        do throws(FamfsError) { try commit(id, evenOpen: false) } catch {
-          if failures.updateValue(now, forKey: id) == nil { log.error("a new file stays uncommitted: \(error)") }
-          withTree { $0.set(due: now + 1_000_000_000, of: id) }
-        }
+      if !isIdle { commitDue(by: Clock.monotonic()) }
+    }
+  }
+
+  /// Commits what is due by now. What cannot be committed is tried again in a second, and told of once.
+  func commitDue(by now: UInt64) {
+    let due = withTree { $0.takeDue(by: now) }
+    for id in due.sorted(by: { $0.rawValue < $1.rawValue }) {
+      do throws(FamfsError) { try commit(id, evenOpen: false) } catch {
+        let isNews = withTree { $0.putOff(id, until: now + 1_000_000_000) }
+        if isNews { log.error("a new file stays uncommitted: \(error)") }
       }
     }
   }
