@@ -147,6 +147,8 @@ public struct NodeAttributes: Sendable {
   public var modified: Int64
   /// Last change of attributes or contents.
   public var changed: Int64
+  /// See `Node.inode`.
+  public var inode: UInt64
 
   init(_ node: Node) {
     permissions = UInt32(node.permissions)
@@ -155,6 +157,7 @@ public struct NodeAttributes: Sendable {
     accessed = node.accessed
     modified = node.modified
     changed = node.changed
+    inode = node.inode
   }
 
   func store(into node: inout Node) {
@@ -164,5 +167,6 @@ public struct NodeAttributes: Sendable {
     node.accessed = accessed
     node.modified = modified
     node.changed = changed
+    node.inode = inode
   }
 }

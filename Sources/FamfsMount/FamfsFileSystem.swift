@@ -100,6 +100,7 @@ struct FamfsFileSystem: FileSystem {
   private func attributes(_ number: NodeNumber, _ node: Node) -> Attributes {
     let isDirectory = node.kind == .directory
     var attributes = Attributes(mode: UInt32(node.permissions) | (isDirectory ? S_IFDIR : S_IFREG))
+    attributes.inode = node.inode(number)
     attributes.size = isDirectory ? 4096 : min(node.size, UInt64(Int64.max))
     attributes.blocks = node.allocated / 512
     attributes.userID = node.userID
@@ -388,6 +389,11 @@ extension NodeNumber {
 
 extension NodeID {
   init(_ number: NodeNumber) { self.init(rawValue: UInt64(number.rawValue) + 1) }
+}
+
+extension Node {
+  /// What programs see as its number.
+  func inode(_ number: NodeNumber) -> UInt64 { inode == 0 ? NodeID(number).rawValue : inode }
 }
 
 extension NodeAttributes {

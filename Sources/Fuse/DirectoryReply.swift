@@ -19,7 +19,7 @@ public struct DirectoryReply: ~Copyable {
     case refused
   }
 
-  /// Whether the kernel asks for attributes along with the names. If not, only node and type of an entry matter.
+  /// Whether the kernel asks for attributes along with the names. If not, only number and type of an entry matter.
   public let isPlus: Bool
   /// Bytes in use.
   private(set) var count = 0
@@ -53,7 +53,7 @@ public struct DirectoryReply: ~Copyable {
     record.set(length - 8, UInt64(0))  // the padding, then partly overwritten by the name
     let isLookedUp = isPlus && entry.node.rawValue != 0 && !name.isDots
     if isPlus { entry.encode(node: isLookedUp ? entry.node : NodeID(rawValue: 0), into: &record) }
-    record.set(start, entry.node.rawValue)
+    record.set(start, entry.inode)
     record.set(start + 8, next)
     record.set(start + 16, UInt32(name.byteCount))
     record.set(start + 20, (entry.attributes.mode & S_IFMT) >> 12)  // DT_* of dirent.h
@@ -79,8 +79,8 @@ public struct DirectoryReply: ~Copyable {
   public struct Listed: Equatable, Sendable {
     /// The name.
     public let name: String
-    /// Its node.
-    public let node: NodeID
+    /// Its number: d_ino.
+    public let inode: UInt64
     /// The cookie behind it.
     public let next: UInt64
   }
@@ -97,7 +97,7 @@ public struct DirectoryReply: ~Copyable {
       listed.append(
         Listed(
           name: String(decoding: records[name..<(name + length)], as: UTF8.self),
-          node: NodeID(rawValue: records.bytes.u64(record)), next: records.bytes.u64(record + 8)))
+          inode: records.bytes.u64(record), next: records.bytes.u64(record + 8)))
       start = (name + length + 7) & ~7
     }
     return listed

@@ -1,8 +1,7 @@
 import Glibc
 import Platform
 
-/// A file, directory or other object by number, which the kernel uses in place of its name. What stat(2) gives as
-/// st_ino is the same number.
+/// A file, directory or other object by number, which the kernel uses in place of its name.
 public struct NodeID: RawRepresentable, Hashable, Sendable {
   /// The number; zero is no node.
   public let rawValue: UInt64
@@ -44,6 +43,9 @@ public struct Caller: Equatable, Sendable {
 
 /// What stat(2) tells about a node. Times are nanoseconds since 1970.
 public struct Attributes: Equatable, Sendable {
+  /// What stat(2) gives as st_ino and readdir(3) as d_ino; nil for the node's number. Programs remember it over the time
+  /// that the kernel knows the node by its number, so it must stay when that changes.
+  public var inode: UInt64?
   /// Bytes; at most Int64.max, or the kernel takes the reply for damaged.
   public var size: UInt64 = 0
   /// Memory in use, in units of 512 bytes.
@@ -104,6 +106,9 @@ public struct Entry: Equatable, Sendable {
   public var nameLifetime: UInt64
   /// How long the attributes are valid, in nanoseconds; .max is for good (until a notification).
   public var attributeLifetime: UInt64
+
+  /// What programs see as the node's number: st_ino.
+  public var inode: UInt64 { attributes.inode ?? node.rawValue }
 
   /// An entry of generation 0.
   public init(_ node: NodeID, _ attributes: Attributes, nameLifetime: UInt64, attributeLifetime: UInt64) {

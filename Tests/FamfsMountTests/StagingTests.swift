@@ -269,14 +269,18 @@ final class Rig: Sendable {
 
   /// What a directory holds but `.meta`, read in pieces.
   func list(_ directory: NodeID, room: Int = 200) throws(Errno) -> [String] {
+    try entries(of: directory, room: room).map(\.name)
+  }
+
+  func entries(of directory: NodeID, room: Int = 200) throws(Errno) -> [DirectoryReply.Listed] {
     let handle = try files.opendir(directory, OpenIntent(flags: 0), user).handle
     defer { files.releasedir(directory, handle) }
-    var names: [String] = []
+    var all: [DirectoryReply.Listed] = []
     var cookie: UInt64 = 0
     while true {
       let found = try piece(of: directory, handle, from: cookie, room: room)
-      guard let last = found.last else { return names.filter { ![".", "..", ".meta"].contains($0) } }
-      names += found.map(\.name)
+      guard let last = found.last else { return all.filter { ![".", "..", ".meta"].contains($0.name) } }
+      all += found
       cookie = last.next
     }
   }
@@ -311,6 +315,8 @@ final class Rig: Sendable {
 private final class ModelNode {
   let isDirectory: Bool
   let id: NodeID
+  /// What programs know it by, for good.
+  var inode: UInt64
   var bytes: [UInt8] = []
   var children: [String: ModelNode] = [:]
   var isCommitted = false
@@ -323,6 +329,7 @@ private final class ModelNode {
 
   init(_ id: NodeID, isDirectory: Bool, _ name: String, in parent: ModelNode?) {
     (self.id, self.isDirectory, self.name, self.parent) = (id, isDirectory, name, parent)
+    inode = id.rawValue
   }
 
   var path: String {
@@ -610,13 +617,15 @@ private final class ModelRun {
       try rig.files.lookup(name.utf8.span.bytes, in: parent.id, rig.user)
     }
     guard let found, let wanted else { return }
+    #expect(found.inode == wanted.inode, "seed \(seed): \(wanted.path) has another number for programs")
     if known(wanted) {
       #expect(found.node == wanted.id, "seed \(seed): \(wanted.path) has another number")
       wanted.lookups += 1
       return
     }
-    // Forgotten, it may come under another number.
+    // Forgotten, it may come under another number, but not for programs.
     let again = ModelNode(found.node, isDirectory: wanted.isDirectory, name, in: parent)
+    again.inode = wanted.inode
     (again.bytes, again.children, again.isCommitted) = (wanted.bytes, wanted.children, wanted.isCommitted)
     for child in again.children.values { child.parent = again }
     parent.children[name] = again
@@ -626,14 +635,21 @@ private final class ModelRun {
   private func compare(_ node: ModelNode) throws {
     if node.isDirectory {
       if !node.isLinked { return }
-      let names = try rig.list(node.id, room: 80 + random(300))
+      let listed = try rig.entries(of: node.id, room: 80 + random(300))
+      for entry in listed {
+        guard let inode = node.children[entry.name]?.inode else { continue }
+        #expect(entry.inode == inode, "seed \(seed): \(entry.name) in \(node.path) is listed with another number")
+      }
+      let names = listed.map(\.name)
       if names.sorted() != node.children.keys.sorted() {
         throw Difference(
           "seed \(seed): \(node.path) holds \(names), not \(node.children.keys.sorted()): \(done.suffix(20))")
       }
       return
     }
-    let size = try rig.files.getattr(node.id, nil, rig.user).attributes.size
+    let attributes = try rig.files.getattr(node.id, nil, rig.user).attributes
+    #expect(attributes.inode ?? node.id.rawValue == node.inode, "seed \(seed): \(node.path) has another number")
+    let size = attributes.size
     let bytes = try rig.read(node.id)
     if bytes != node.bytes || size != UInt64(node.bytes.count) {
       let place = zip(bytes, node.bytes).enumerated().first { $1.0 != $1.1 }?.offset

@@ -199,6 +199,7 @@ struct Namespace: Sendable {
       fileCount -= 1
       totalSize &-= node.size
     }
+    // Of a directory nothing is asked any more: its number in the places that are shared means nothing to another kind.
     nodes[Int(number.rawValue)].kind = node.kind == .directory ? .none : .removed
     nodes[parent].modified = max(nodes[parent].modified, time)
     nodes[parent].changed = max(nodes[parent].changed, time)

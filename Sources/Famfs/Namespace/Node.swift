@@ -41,8 +41,10 @@ public struct Node: Sendable {
 
   /// Bytes of a file; 0 for a directory.
   public internal(set) var size: UInt64 = 0
-  /// Bytes that its extents take.
-  public internal(set) var allocated: UInt64 = 0
+  /// What is a file's `allocated` and a directory's `inode`.
+  private var room: UInt64 = 0
+  /// What is a file's `inode`, and a directory's last child and, in the upper half, `subdirectories`.
+  private var rest: UInt64 = 0
   /// Last change of the contents, as this mount knows it: nanoseconds since 1970, negative before, as the
   /// other times.
   public internal(set) var modified: Int64
@@ -68,9 +70,6 @@ public struct Node: Sendable {
   var nextSibling: NodeNumber = .root
   /// A directory's first child, or the place of a file's first extent.
   private var first: UInt32 = 0
-  private var last: UInt32 = 0
-  /// Directories in a directory.
-  public internal(set) var subdirectories: UInt32 = 0
 
   init(kind: Kind, permissions: UInt32 = 0, userID: UInt32 = 0, groupID: UInt32 = 0, time: Int64 = 0) {
     self.kind = kind
@@ -87,12 +86,40 @@ public struct Node: Sendable {
     set { first = newValue.rawValue }
   }
   var lastChild: NodeNumber {
-    get { NodeNumber(last) }
-    set { last = newValue.rawValue }
+    get { kind == .directory ? NodeNumber(UInt32(truncatingIfNeeded: rest)) : .root }
+    set {
+      precondition(kind == .directory, "only directories have children")
+      rest = rest & ~UInt64(UInt32.max) | UInt64(newValue.rawValue)
+    }
   }
   var firstExtent: Int {
     get { Int(first) }
     set { first = UInt32(newValue) }
+  }
+
+  // What only a file has and what only a directory has share their places, so that a node has 80 bytes.
+
+  /// Bytes that a file's extents take.
+  public internal(set) var allocated: UInt64 {
+    get { kind == .directory ? 0 : room }
+    set {
+      precondition(kind != .directory, "only files have extents")
+      room = newValue
+    }
+  }
+  /// Directories in a directory.
+  public internal(set) var subdirectories: UInt32 {
+    get { kind == .directory ? UInt32(rest >> 32) : 0 }
+    set {
+      precondition(kind == .directory, "only directories have children")
+      rest = UInt64(newValue) << 32 | rest & UInt64(UInt32.max)
+    }
+  }
+  /// By what number programs of this mount know it (st_ino), where that is not made of its own: it was given before the
+  /// log had it. Zero where it was not.
+  public internal(set) var inode: UInt64 {
+    get { kind == .directory ? room : rest }
+    set { if kind == .directory { room = newValue } else { rest = newValue } }
   }
   var chunkSize: UInt64 { chunkShift == 0 ? 0 : 1 << UInt64(chunkShift) }
 }

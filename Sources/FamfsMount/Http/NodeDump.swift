@@ -26,7 +26,7 @@ final class NodeDump: HttpStream {
     guard let node = try? volume.node(number) else { return [] }
     let path = Array(volume.path(of: number).utf8)
     let head =
-      "- ino: \(UInt64(number.rawValue) + 1)\n  type: \(node.kind == .directory ? "directory" : "file")\n  path: "
+      "- ino: \(node.inode(number))\n  type: \(node.kind == .directory ? "directory" : "file")\n  path: "
     let tail =
       "\n  size: \(node.size)\n  mode: 0\(String(node.permissions, radix: 8))\n  uid: \(node.userID)\n"
       + "  gid: \(node.groupID)\n"

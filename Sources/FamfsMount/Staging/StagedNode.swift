@@ -34,6 +34,10 @@ struct StagedNode {
 }
 
 extension StagedNode {
+  /// Whether it is empty and no user but root may open it: tar makes such a file for a link that it makes last, removes
+  /// it then, and could not if it were committed.
+  var isPlaceholder: Bool { !isDirectory && shape.size == 0 && permissions & 0o777 == 0 }
+
   mutating func apply(_ changes: AttributeChanges) {
     let now = Clock.fileTime()
     if let mode = changes.mode { permissions = mode & 0o7777 }

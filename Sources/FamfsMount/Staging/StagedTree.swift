@@ -184,8 +184,11 @@ struct StagedTree {
     forgetIfUnknown(id)
   }
 
-  /// Says when to commit something, unless that has happened, or it was removed.
-  mutating func set(due time: UInt64, of id: NodeID) { if nodes[id]?.link != nil { due[id] = time } }
+  /// Says when to commit something, unless that has happened, or it was removed, or is a placeholder.
+  mutating func set(due time: UInt64, of id: NodeID) {
+    guard let node = nodes[id], node.link != nil, !node.isPlaceholder else { return }
+    due[id] = time
+  }
 
   /// Says when to try again to commit something, unless it was removed.
   /// - Returns: whether that has to be said for the first time.

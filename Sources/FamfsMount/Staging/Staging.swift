@@ -108,6 +108,8 @@ final class Staging: Sendable {
   private func settle(_ id: NodeID, _ node: StagedNode, as number: NodeNumber, _ tree: inout StagedTree) {
     _ = try? volume.update(number) { attributes in
       (attributes.accessed, attributes.modified, attributes.changed) = (node.accessed, node.modified, node.changed)
+      // Programs may have remembered it: see docs/decisions/inode-numbers.md.
+      attributes.inode = id.rawValue
     }
     // Whoever has it open keeps it, also when it is removed.
     if volume.isReclaiming && node.opens > 0 { try? volume.opened(number, count: node.opens) }

@@ -28,7 +28,7 @@ extension StagingFileSystem {
       if volume.isReclaiming, let number = tree[node]?.committed { volume.closed(number) }
       guard tree.close(node), tree[node]?.link != nil else { return false }
       tree.set(due: Clock.monotonic() + staging.delay, of: node)
-      return true
+      return tree.due[node] != nil
     }
     // What fails is tried again, and told, by `Staging.run`.
     if isLast && staging.delay == 0 { try? staging.commit(node, evenOpen: false) }

@@ -18,15 +18,16 @@ extension StagingFileSystem {
     _ node: NodeID, _ handle: FileHandle, from cookie: UInt64, into reply: inout DirectoryReply, _ caller: Caller
   ) throws(Errno) {
     if node == .meta { return try base.readdir(node, handle, from: cookie, into: &reply, caller) }
-    let (place, parent, listing) = try staging.withTree { (tree) throws(Errno) in
+    let (place, own, parent, listing) = try staging.withTree { (tree) throws(Errno) in
       let place = try tree.place(of: node)
-      let parent = try directory(above: place, tree)
+      let own = try inode(of: place)
+      let parent = try inode(of: directory(above: place, tree))
       let end = volume.nodeCount
-      return (place, parent, cookie == 0 ? tree.beginListing(handle, of: place, end: end) : tree.listing(handle))
+      return (place, own, parent, cookie == 0 ? tree.beginListing(handle, of: place, end: end) : tree.listing(handle))
     }
     if cookie <= 1 {
-      let dots = [node, parent].map {
-        Entry($0, Attributes(mode: S_IFDIR | 0o755), nameLifetime: 0, attributeLifetime: 0)
+      let dots = [own, parent].map {
+        Entry(NodeID(rawValue: $0), Attributes(mode: S_IFDIR | 0o755), nameLifetime: 0, attributeLifetime: 0)
       }
       if cookie == 0, reply.add(".".utf8.span.bytes, dots[0], next: 1) == .full { return }
       if reply.add("..".utf8.span.bytes, dots[1], next: 2) == .full { return }
@@ -42,16 +43,19 @@ extension StagingFileSystem {
     }
   }
 
-  /// The directory that one is in, as the kernel knows it; of one that was removed, itself.
-  private func directory(above place: Place, _ tree: borrowing StagedTree) throws(Errno) -> NodeID {
+  /// The directory that one is in; of one that was removed, itself.
+  private func directory(above place: Place, _ tree: borrowing StagedTree) throws(Errno) -> Place {
     switch place {
-    case .number(let number): return tree.id(of: try volume.node(number).parent)
-    case .staged(let id):
-      switch tree[id]?.link?.parent {
-      case .number(let number): return tree.id(of: number)
-      case .staged(let parent): return parent
-      case nil: return id
-      }
+    case .number(let number): .number(try volume.node(number).parent)
+    case .staged(let id): tree[id]?.link?.parent ?? place
+    }
+  }
+
+  /// What programs see as a directory's number.
+  private func inode(of place: Place) throws(Errno) -> UInt64 {
+    switch place {
+    case .number(let number): try volume.node(number).inode(number)
+    case .staged(let id): id.rawValue
     }
   }
 

@@ -9,7 +9,7 @@ extension Attributes {
 
   func encode(node: NodeID, into bytes: inout MutableRawSpan, at start: Int) {
     let (access, modification, change) = (WireTime(accessTime), WireTime(modificationTime), WireTime(changeTime))
-    bytes.set(start, node.rawValue)
+    bytes.set(start, inode ?? node.rawValue)
     bytes.set(start + 8, size)
     bytes.set(start + 16, blocks)
     bytes.set(start + 24, access.seconds)
@@ -96,7 +96,7 @@ extension CachedAttributes {
     bytes.set(52, attributes.userID)
     bytes.set(56, attributes.groupID)
     bytes.set(60, UInt16(truncatingIfNeeded: attributes.mode))
-    bytes.set(64, node.rawValue)
+    bytes.set(64, attributes.inode ?? node.rawValue)
     bytes.set(72, attributes.size)
     bytes.set(80, attributes.blocks)
     encode(attributes.accessTime, into: &bytes, at: 96)
