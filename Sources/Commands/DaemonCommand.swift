@@ -75,6 +75,9 @@ enum DaemonCommand: Verb {
     options.coherence = list.has("coherent") ? .coherent : list.has("noncoherent") ? .noncoherent : nil
     if let text = list["timeout"] ?? arguments["timeout"] { options.lifetime = try nanoseconds(text, of: "timeout") }
     if let text = list["commit"] ?? arguments["commit"] { options.commitDelay = try nanoseconds(text, of: "commit") }
+    if let text = list["user_names"] { options.userLimits.names = try limit(text, of: "user_names") }
+    if let text = list["user_dirs"] { options.userLimits.directories = try limit(text, of: "user_dirs") }
+    if let text = list["user_bytes"] { options.userLimits.bytes = try limit(text, of: "user_bytes") }
     options.allowsOthers = !(arguments.has("nouseraccess") || list.has("nouseraccess"))
     options.checksPermissions = !arguments.has("nodefaultperm")
     options.playsLog = !(arguments.has("dummy") || list.has("dummy"))
@@ -95,6 +98,15 @@ func nanoseconds(_ text: String, of option: String) throws(UsageError) -> UInt64
     throw UsageError("\(option) '\(text)' is no number of seconds")
   }
   return UInt64(min(seconds, 1e9) * 1e9)
+}
+
+/// Reads how much a user may hold.
+private func limit(_ text: String, of option: String) throws(UsageError) -> UInt64 {
+  if text == "none" { return .max }
+  guard let limit = parseSize(text) else {
+    throw UsageError("\(option) '\(text)' is no number; give digits, with k, m, g or t behind them, or none")
+  }
+  return limit
 }
 
 extension CachePolicy {

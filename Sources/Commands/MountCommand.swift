@@ -21,6 +21,9 @@ enum MountCommand: Verb {
     noncoherent, the default elsewhere, each write is in the memory before it returns, and each read comes from there.
     With -o publish the master publishes the volume for EROFS after each commit, see famfs publish.
 
+    Users other than root may have 100000 files and directories staged, 65536 directories open, and fifteen sixteenths
+    of the volume's bytes in staged files; -o user_names=N, user_dirs=N and user_bytes=SIZE set other limits.
+
     A kernel with the out-of-tree famfs patches of January 2026 reads, writes and maps the memory by itself where all of
     the volume's devices are in mode famfs (see famfs device). Then only famfs cp, mkdir and creat make files. -o nofmap
     disables this. No distribution's kernel has these patches.

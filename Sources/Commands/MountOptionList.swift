@@ -7,7 +7,9 @@ struct MountOptionList {
   private static let words: Set = [
     "ro", "noexec", "nouseraccess", "dummy", "strict", "coherent", "noncoherent", "publish", "fmap", "nofmap",
   ]
-  private static let wordsWithValue: Set = ["cache", "timeout", "device", "commit"]
+  private static let wordsWithValue: Set = [
+    "cache", "timeout", "device", "commit", "user_names", "user_dirs", "user_bytes",
+  ]
   private static let opposites = ["rw": "ro", "exec": "noexec"]
   private static let alternatives = [
     "coherent": "noncoherent", "noncoherent": "coherent", "fmap": "nofmap", "nofmap": "fmap",

@@ -17,6 +17,13 @@ extension Volume {
     return node
   }
 
+  /// A file or directory by number, and its name; nil when nothing has this number.
+  public func named(_ number: NodeNumber) -> (Node, name: [UInt8])? {
+    tree.withLock { tree in
+      tree.namespace[number].map { node in (node, tree.namespace.withName(of: number) { Array($0) }) }
+    }
+  }
+
   /// The child of a directory that has this name.
   /// - Throws: ENOENT, and ENOTDIR when the parent is a file.
   public func lookUp(_ name: UnsafeRawBufferPointer, in parent: NodeNumber) throws(Errno) -> (NodeNumber, Node) {

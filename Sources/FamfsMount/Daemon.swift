@@ -31,6 +31,8 @@ public struct DaemonOptions: Sendable {
   public var publishes = false
   /// Nanoseconds from the last close of a file that a program made to its commit.
   public var commitDelay: UInt64 = 1_000_000_000
+  /// What each user other than root may hold of what is not committed.
+  public var userLimits = UserLimits()
   /// The modes of dax devices in which a famfs kernel may find files' memory by itself, where all else that it needs is
   /// there.
   public var kernelMapModes: Set<DaxMode> = [.famfs]
@@ -124,7 +126,8 @@ public enum Daemon {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
     }
     let makesFiles = !options.isStrict && !options.isReadOnly
-    let staging = makesFiles ? Staging(of: volume, delay: options.commitDelay, log: log) : nil
+    let staging =
+      makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
     let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
     let serving = living ?? Serving(fileSystem, over: door)
     let publishing = makesFiles ? Publishing(of: volume, log: log) : nil

@@ -151,7 +151,8 @@ private final class MappedRig {
 }
 
 @Suite("Famfs kernels", .timeLimit(.minutes(15))) struct KernelMapsTests {
-  @Test("a writer goes past the page cache where the kernel has agreed to map such files shared", arguments: [false, true])
+  @Test(
+    "a writer goes past the page cache where the kernel has agreed to map such files shared", arguments: [false, true])
   func directFiles(_ isAgreed: Bool) throws {
     let rig = try MappedRig()
     try rig.create("f", size: 4096)

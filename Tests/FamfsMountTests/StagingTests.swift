@@ -201,7 +201,7 @@ final class Rig: Sendable {
   static let unit: UInt64 = 4096
 
   /// - Parameter runs: how many free units there are between those taken, by turns; empty leaves all free.
-  init(delay: UInt64 = 1_000_000_000, runs: [UInt64] = []) throws {
+  init(delay: UInt64 = 1_000_000_000, runs: [UInt64] = [], limits: UserLimits = UserLimits()) throws {
     var template = Array("/dev/shm/weft-staging-XXXXXX".utf8CString)
     let file = FileDescriptor(owning: mkstemp(&template))
     device = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -214,7 +214,7 @@ final class Rig: Sendable {
     try Volume.make(on: memory, host: host, options)
     volume = try Volume(on: memory, host: host)
     if !runs.isEmpty { try Rig.fragment(volume, runs) }
-    staging = Staging(of: volume, delay: delay, log: DaemonLog(isForeground: true, name: "test"))
+    staging = Staging(of: volume, delay: delay, limits: limits, log: DaemonLog(isForeground: true, name: "test"))
     files = StagingFileSystem(over: FamfsFileSystem(volume: volume, folder: "", settings: LiveSettings()), staging)
   }
 
@@ -702,6 +702,7 @@ private final class ModelRun {
       rig.files.forget(node.id, node.lookups)
     }
     #expect(rig.staging.isIdle, "seed \(seed): numbers leak")
+    #expect(rig.staging.shares.isEmpty, "seed \(seed): shares leak")
     rig.staging.graveyard.clear(all: true)
     let volume = rig.volume
     let kept = volume.entryNumbers.map { volume.extents(of: $0) }.joined().reduce(0) { $0 + $1.length }

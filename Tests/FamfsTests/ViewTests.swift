@@ -18,7 +18,8 @@ private func shown(_ volume: Volume) throws -> [String: ErofsReader.Found] {
     found[path] = ErofsReader.Found(
       mode: node.permissions | (isDirectory ? 0o040000 : 0o100000), userID: node.userID, groupID: node.groupID,
       // The root has a new file by the view itself.
-      seconds: path.isEmpty ? 0 : UInt64(node.modified / 1_000_000_000), linkCount: isDirectory ? directories[number] ?? 2 : 1,
+      seconds: path.isEmpty ? 0 : UInt64(node.modified / 1_000_000_000),
+      linkCount: isDirectory ? directories[number] ?? 2 : 1,
       contents: isDirectory ? [] : try volume.contents(of: number))
   }
   return found

@@ -77,6 +77,22 @@ struct HttpTests {
     }
   }
 
+  @Test("ls -l asks for ACLs and labels once, and not for each file", .enabled(if: hasCurl, "needs curl"))
+  func listingWithAttributes() throws {
+    try withVolume(["--alloc-unit", "4k"], mounting: ["--commit", "600"]) { volume in
+      for number in 0..<40 { try write([1], to: volume.master + "/f\(number)") }
+      func asked() throws -> Int {
+        let prefix = "famfs_requests_total{opcode=\"getxattr\"} "
+        let line = try curl(volume, "/metrics").split(separator: "\n").first { $0.hasPrefix(prefix) }
+        return try #require(line.map { Int($0.dropFirst(prefix.count)) } ?? 0)
+      }
+      let before = try asked()
+      for _ in 0..<3 { #expect(try run(["ls", "-l", volume.master]).stdout.contains("f39")) }
+      // Two for each run, and one for each time that the socket's folder is asked for.
+      #expect(try asked() - before <= 10)
+    }
+  }
+
   @Test("the dump lists every node, also of a full log", .enabled(if: hasCurl, "needs curl"))
   func dump() throws {
     try withRoom { room in

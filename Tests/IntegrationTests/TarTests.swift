@@ -21,7 +21,8 @@ struct TarTests {
 
   private let placeholders = ["absolute", "sub/upwards"]
 
-  @Test("symbolic links cannot be made, so tar says so, exits 2 and leaves no placeholder", arguments: ["0", "1", "600"])
+  @Test(
+    "symbolic links cannot be made, so tar says so, exits 2 and leaves no placeholder", arguments: ["0", "1", "600"])
   func delayedLinks(_ delay: String) throws {
     try withVolume(["--alloc-unit", "4k"], client: true, mounting: ["--commit", delay]) { volume in
       let outcome = try run(["tar", "-C", volume.master, "-xf", archive(in: volume.room)])

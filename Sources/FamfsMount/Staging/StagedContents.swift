@@ -17,6 +17,10 @@ final class StagedContents: Sendable {
     var abandoned: [Extent] = []
     /// The log has it: nothing here may change any more.
     var isCommitted = false
+    /// Counts its space for the user that made it.
+    let share: SpaceShare
+    /// Bytes that are counted.
+    var counted: UInt64 = 0
     /// Counts changes, for they may be noted in another order than they came in.
     var revision: UInt64 = 0
 
@@ -28,9 +32,10 @@ final class StagedContents: Sendable {
   private let graveyard: Graveyard
   /// The master's term in which it was made. When that is over its space is another master's to give out.
   private let term: UInt64
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
-  init(of volume: Volume, term: UInt64, _ graveyard: Graveyard) {
+  init(of volume: Volume, term: UInt64, _ graveyard: Graveyard, _ share: SpaceShare) {
+    state = Mutex(State(share: share))
     self.volume = volume
     self.term = term
     self.graveyard = graveyard
@@ -80,6 +85,7 @@ final class StagedContents: Sendable {
       state.extents = kept
       state.abandoned += surplus
       state.isCommitted = true
+      state.endCounting()
       graveyard.bury(&state.abandoned, of: term)
     }
   }
@@ -88,6 +94,7 @@ final class StagedContents: Sendable {
   func abandon() {
     state.withLock { state in
       if state.isCommitted { return }
+      state.endCounting()
       graveyard.bury(&state.extents, of: term)
       (state.size, state.written) = (0, 0)
     }
@@ -203,8 +210,25 @@ extension StagedContents.State {
     }
   }
 
-  /// Takes room for `target` bytes in all.
+  /// Takes room for `target` bytes in all, and counts it.
   private mutating func take(_ target: UInt64, on volume: Volume) throws(FamfsError) {
+    let unit = volume.superblock.allocationUnit
+    let more = (target - capacity + unit - 1) / unit * unit
+    do throws(Errno) { try share.take(more, of: volume) } catch { throw .noSpace("the file", needed: more, free: 0) }
+    do throws(FamfsError) { try extend(to: target, on: volume) } catch {
+      share.give(more)
+      throw error
+    }
+    counted += more
+  }
+
+  /// The space is the user's no more: it is the log's, or given back.
+  mutating func endCounting() {
+    share.give(counted)
+    counted = 0
+  }
+
+  private mutating func extend(to target: UInt64, on volume: Volume) throws(FamfsError) {
     let more = try volume.takeSpace(target - capacity, behind: extents.last, for: "the file")
     let grown = extents.joined(with: more)
     if grown.count <= ExtentList.capacity {

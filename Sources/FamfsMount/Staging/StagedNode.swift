@@ -9,6 +9,8 @@ struct StagedNode {
   let isDirectory: Bool
   /// The master's term in which it was made.
   let term: UInt64
+  /// Who made it, and is answerable for what it takes.
+  let maker: UInt32
   var permissions: UInt32
   var userID: UInt32
   var groupID: UInt32
@@ -20,7 +22,7 @@ struct StagedNode {
   /// A file's bytes.
   var contents: StagedContents?
   /// Its directory and name; nil when it was removed, or committed.
-  var link: (parent: Place, name: [UInt8])?
+  var link: Link?
   /// What it is in the log, once it is.
   var committed: NodeNumber?
   /// Open files.
@@ -31,6 +33,14 @@ struct StagedNode {
   var isPromised = false
   /// Whether a commit that was due has failed, and that was told.
   var wasPutOff = false
+
+  /// Where something has its name.
+  struct Link {
+    var parent: Place
+    let name: [UInt8]
+    /// In the directory's order.
+    let position: UInt64
+  }
 }
 
 extension StagedNode {

@@ -19,9 +19,12 @@ struct StagedTree {
   private var children: [Place: Children] = [:]
   /// The log's numbers of what the kernel knows by another one.
   private var aliases: [NodeNumber: NodeID] = [:]
-  /// What open directories were found to hold, by handle.
+  /// How far open directories are listed, by handle.
   private var listings: [FileHandle: Listing] = [:]
   private var lastHandle: UInt64 = 0
+  /// In the order of each directory; none is given twice.
+  private var lastPosition: UInt64 = 0
+  private let shares: UserShares
   /// When to commit what, by `Clock.monotonic`.
   private(set) var due = DueTimes()
 
@@ -36,7 +39,14 @@ struct StagedTree {
   private struct Children {
     var names: [[UInt8]: NodeID] = [:]
     var directoryCount: UInt32 = 0
+    var order = StagedOrder()
+    /// How often the directory is open.
+    var readers = 0
+
+    var isUnused: Bool { names.isEmpty && readers == 0 }
   }
+
+  init(_ shares: UserShares) { self.shares = shares }
 
   static func isStaged(_ id: NodeID) -> Bool { id.rawValue > firstID }
 
@@ -60,12 +70,7 @@ struct StagedTree {
 
   func child(_ name: [UInt8], of place: Place) -> NodeID? { children[place]?.names[name] }
 
-  /// Staged children of a directory, oldest first.
-  func children(of place: Place) -> [NodeID] {
-    (children[place]?.names ?? [:]).values.sorted { $0.rawValue < $1.rawValue }
-  }
-
-  func hasChildren(_ place: Place) -> Bool { children[place] != nil }
+  func hasChildren(_ place: Place) -> Bool { children[place]?.names.isEmpty == false }
 
   func subdirectories(of place: Place) -> UInt32 { children[place]?.directoryCount ?? 0 }
 
@@ -120,7 +125,9 @@ struct StagedTree {
   // MARK: Changing
 
   /// Adds something; the kernel is about to be told.
-  mutating func add(_ node: StagedNode, _ name: [UInt8], in place: Place) -> NodeID {
+  /// - Throws: ENOSPC when who makes it has too much staged.
+  mutating func add(_ node: StagedNode, _ name: [UInt8], in place: Place) throws(Errno) -> NodeID {
+    try shares.takeName(of: node.maker)
     lastID += 1
     let id = NodeID(rawValue: lastID)
     nodes[id] = node
@@ -149,17 +156,28 @@ struct StagedTree {
   }
 
   private mutating func link(_ id: NodeID, _ name: [UInt8], in place: Place) {
-    nodes[id]?.link = (place, name)
+    precondition(nodes[id]?.link == nil, "a staged node has one name")
+    precondition(child(name, of: place) == nil, "a name stands for one node")
+    lastPosition += 1
+    nodes[id]?.link = StagedNode.Link(parent: place, name: name, position: lastPosition)
     children[place, default: Children()].names[name] = id
+    children[place]?.order.append(id, at: lastPosition)
     if nodes[id]?.isDirectory == true { children[place]?.directoryCount += 1 }
     stagedCount += 1
   }
 
-  private mutating func remove(_ link: (parent: Place, name: [UInt8]), of id: NodeID) {
+  /// - Parameter number: what it is in the log by now, for who has the directory open; nil when it goes.
+  private mutating func remove(_ link: StagedNode.Link, of id: NodeID, as number: NodeNumber? = nil) {
+    precondition(child(link.name, of: link.parent) == id, "a directory knows what has its name there")
     nodes[id]?.link = nil
     children[link.parent]?.names[link.name] = nil
+    if let number, let readers = children[link.parent]?.readers, readers > 0 {
+      children[link.parent]?.order.commit(at: link.position, as: NodeID(number))
+    } else {
+      children[link.parent]?.order.remove(at: link.position)
+    }
     if nodes[id]?.isDirectory == true { children[link.parent]?.directoryCount -= 1 }
-    if children[link.parent]?.names.isEmpty == true { children[link.parent] = nil }
+    if children[link.parent]?.isUnused == true { children[link.parent] = nil }
     stagedCount -= 1
   }
 
@@ -172,14 +190,21 @@ struct StagedTree {
 
   /// Notes that the log has it now.
   mutating func settle(_ id: NodeID, as number: NodeNumber) {
-    guard let link = nodes[id]?.link else { return }
-    remove(link, of: id)
+    guard let node = nodes[id], let link = node.link else { return }
+    remove(link, of: id, as: number)
     nodes[id]?.committed = number
     due[id] = nil
     aliases[number] = id
+    shares.giveName(of: node.maker)
     if let orphans = children.removeValue(forKey: .staged(id)) {
+      precondition(children[.number(number)] == nil, "in a directory that the log has just got nothing is staged yet")
       for child in orphans.names.values { nodes[child]?.link?.parent = .number(number) }
       children[.number(number)] = orphans
+      if orphans.readers > 0 {
+        for (handle, listing) in listings where listing.place == .staged(id) {
+          listings[handle]?.place = .number(number)
+        }
+      }
     }
     forgetIfUnknown(id)
   }
@@ -231,37 +256,62 @@ struct StagedTree {
     nodes[id] = nil
     if let number = node.committed {
       aliases[number] = nil
-    } else if let contents = node.contents {
-      dropped.append(contents)
+      return
     }
+    shares.giveName(of: node.maker)
+    if let contents = node.contents { dropped.append(contents) }
   }
 
-  /// What a directory held when a reader began: each thing is listed once, also when it is committed meanwhile.
+  // MARK: Listing
+
+  /// How far a directory is listed. What it held when the reader began is listed once, also when it is committed
+  /// meanwhile; what came later may be left out.
   struct Listing {
-    /// Numbers of the log from this one on came later, or are among `staged`.
-    var end: UInt32 = .max
-    var staged: [NodeID] = []
-    /// Their names then.
-    var names: [[UInt8]] = []
+    /// The directory.
+    fileprivate(set) var place: Place
+    /// Who has it open.
+    fileprivate let user: UInt32
+    /// Numbers of the log from this one on came later, or were staged then.
+    fileprivate(set) var end: UInt32 = .max
+    /// The last position that was staged then.
+    fileprivate(set) var last: UInt64 = 0
   }
 
-  mutating func openListing() -> FileHandle {
+  /// - Throws: EMFILE when the user has too many directories open.
+  mutating func openListing(of place: Place, for user: UInt32) throws(Errno) -> FileHandle {
+    try shares.takeDirectory(of: user)
     lastHandle += 1
     let handle = FileHandle(rawValue: lastHandle)
-    listings[handle] = Listing()
+    listings[handle] = Listing(place: place, user: user)
+    children[place, default: Children()].readers += 1
     return handle
   }
 
-  mutating func closeListing(_ handle: FileHandle) { listings[handle] = nil }
+  mutating func closeListing(_ handle: FileHandle) {
+    guard let listing = listings.removeValue(forKey: handle) else { return }
+    shares.giveDirectory(of: listing.user)
+    guard let readers = children[listing.place]?.readers else {
+      preconditionFailure("a directory that is open is known")
+    }
+    children[listing.place]?.readers = readers - 1
+    if readers == 1 { children[listing.place]?.order.dropCommitted() }
+    if children[listing.place]?.isUnused == true { children[listing.place] = nil }
+  }
 
-  func listing(_ handle: FileHandle) -> Listing { listings[handle] ?? Listing() }
+  /// Where a reader is; nil for a handle that is not open.
+  func listing(_ handle: FileHandle) -> Listing? { listings[handle] }
 
-  /// Looks again what a directory holds.
-  mutating func beginListing(_ handle: FileHandle, of place: Place, end: UInt32) -> Listing {
-    let staged = children(of: place)
-    let listing = Listing(end: end, staged: staged, names: staged.map { nodes[$0]?.link?.name ?? [] })
-    listings[handle] = listing
-    return listing
+  /// Begins anew, with what the directory holds now.
+  /// - Parameter end: how many numbers the log has.
+  mutating func beginListing(_ handle: FileHandle, end: UInt32) {
+    listings[handle]?.end = end
+    listings[handle]?.last = lastPosition
+  }
+
+  /// What a directory held when a listing began, behind a position; nil at the end.
+  func next(in place: Place, after position: UInt64, of listing: Listing) -> StagedOrder.Item? {
+    guard let item = children[place]?.order.next(after: position), item.position <= listing.last else { return nil }
+    return item
   }
 
   /// Takes out what is to be committed by now.

@@ -15,11 +15,15 @@ final class Staging: Sendable {
   /// Nanoseconds from a file's last close to its commit.
   let delay: UInt64
   private let log: DaemonLog
-  private let tree = Mutex(StagedTree())
+  private let tree: Mutex<StagedTree>
+  /// What users hold of it.
+  let shares: UserShares
   /// Whether the tree has anything, told without its lock.
   private let isInUse = Atomic(false)
 
-  init(of volume: Volume, delay: UInt64, log: DaemonLog) {
+  init(of volume: Volume, delay: UInt64, limits: UserLimits = UserLimits(), log: DaemonLog) {
+    shares = UserShares(limits)
+    tree = Mutex(StagedTree(shares))
     self.volume = volume
     self.delay = delay
     self.log = log

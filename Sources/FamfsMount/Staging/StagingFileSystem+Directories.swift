@@ -3,15 +3,17 @@ import Fuse
 import Glibc
 import Platform
 
-// Directories: listings, each a picture of when it began.
+// Directories: each listing shows what there was when it began.
 extension StagingFileSystem {
   func opendir(_ node: NodeID, _ intent: OpenIntent, _ caller: Caller) throws(Errno) -> Opened {
-    Opened(staging.withTree { $0.openListing() })
+    try staging.withTree { (tree) throws(Errno) in
+      Opened(try tree.openListing(of: tree.place(of: node), for: caller.userID))
+    }
   }
 
   func releasedir(_ node: NodeID, _ handle: FileHandle) { staging.withTree { $0.closeListing(handle) } }
 
-  /// Cookies of staged children begin here.
+  /// Cookies of what was staged begin here, and go on by its positions.
   private static let stagedCookie: UInt64 = 1 << 40
 
   func readdir(
@@ -22,8 +24,9 @@ extension StagingFileSystem {
       let place = try tree.place(of: node)
       let own = try inode(of: place)
       let parent = try inode(of: directory(above: place, tree))
-      let end = volume.nodeCount
-      return (place, own, parent, cookie == 0 ? tree.beginListing(handle, of: place, end: end) : tree.listing(handle))
+      if cookie == 0 { tree.beginListing(handle, end: volume.nodeCount) }
+      guard let listing = tree.listing(handle) else { throw Errno(rawValue: EBADF) }
+      return (place, own, parent, listing)
     }
     if cookie <= 1 {
       let dots = [own, parent].map {
@@ -35,12 +38,8 @@ extension StagingFileSystem {
     if cookie < StagingFileSystem.stagedCookie, case .number(let directory) = place {
       if try !list(directory, from: cookie, listing, into: &reply) { return }
     }
-    let first = cookie < StagingFileSystem.stagedCookie ? 0 : Int(cookie - StagingFileSystem.stagedCookie)
-    for index in listing.staged.indices.dropFirst(first) {
-      let next = StagingFileSystem.stagedCookie + UInt64(index) + 1
-      let (id, name) = (listing.staged[index], listing.names[index])
-      if try !list(id, name, in: node, listing, next: next, into: &reply) { return }
-    }
+    let position = cookie < StagingFileSystem.stagedCookie ? 0 : cookie - StagingFileSystem.stagedCookie
+    try listStaged(in: node, after: position, listing, into: &reply)
   }
 
   /// The directory that one is in; of one that was removed, itself.
@@ -81,28 +80,37 @@ extension StagingFileSystem {
   }
 
   /// Lists what was staged when the listing began, and may be committed, or gone, by now.
-  private func list(
-    _ id: NodeID, _ name: [UInt8], in directory: NodeID, _ listing: StagedTree.Listing, next: UInt64,
-    into reply: inout DirectoryReply
-  ) throws(Errno) -> Bool {
+  private func listStaged(
+    in directory: NodeID, after start: UInt64, _ listing: StagedTree.Listing, into reply: inout DirectoryReply
+  ) throws(Errno) {
     try staging.withTree { (tree) throws(Errno) in
       let place = try tree.place(of: directory)
-      var found: Entry
-      if let node = tree[id], tree.child(name, of: place) == id {
-        found = entry(id, node, tree)
-      } else if case .number(let parent) = place,
-        let (number, node) = name.withUnsafeBytes({ try? volume.lookUp($0, in: parent) }),
-        number.rawValue >= listing.end
-      {
-        found = base.entry(number, node)
-        found.node = tree.id(of: number)
-      } else {
-        return true
+      var position = start
+      while let item = tree.next(in: place, after: position, of: listing) {
+        position = item.position
+        guard let (name, found) = describe(item.id, listing, tree) else { continue }
+        let outcome = reply.add(name.span.bytes, found, next: StagingFileSystem.stagedCookie + position)
+        if outcome == .lookedUp { tree.count(found.node) }
+        if outcome == .full { return }
       }
-      let outcome = reply.add(name.span.bytes, found, next: next)
-      if outcome == .lookedUp { tree.count(found.node) }
-      return outcome != .full
     }
+  }
+
+  /// What is listed of something that was staged when the listing began; nil when it is gone, or was listed already
+  /// among what the log has.
+  private func describe(
+    _ id: NodeID, _ listing: StagedTree.Listing, _ tree: borrowing StagedTree
+  ) -> (name: [UInt8], Entry)? {
+    if StagedTree.isStaged(id) {
+      return tree[id].flatMap { node in node.link.map { ($0.name, entry(id, node, tree)) } }
+    }
+    guard let number = try? NodeNumber(id), number.rawValue >= listing.end, let (node, name) = volume.named(number)
+    else {
+      return nil
+    }
+    var found = base.entry(number, node)
+    found.node = tree.id(of: number)
+    return (name, found)
   }
 
   func fsyncdir(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {

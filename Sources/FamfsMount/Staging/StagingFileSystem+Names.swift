@@ -66,17 +66,20 @@ extension StagingFileSystem {
         if try exists(bytes, in: place, tree) { throw .exists }
         let now = Clock.fileTime()
         var node = StagedNode(
-          isDirectory: isDirectory, term: term, permissions: mode & 0o7777, userID: caller.userID,
+          isDirectory: isDirectory, term: term, maker: caller.userID, permissions: mode & 0o7777, userID: caller.userID,
           groupID: caller.groupID,
           accessed: now, modified: now, changed: now)
         if parent.permissions & S_ISGID != 0 {
           node.groupID = parent.groupID
           if isDirectory { node.permissions |= S_ISGID }
         }
-        if !isDirectory { node.contents = StagedContents(of: volume, term: term, staging.graveyard) }
+        if !isDirectory {
+          node.contents = StagedContents(
+            of: volume, term: term, staging.graveyard, SpaceShare(of: caller.userID, in: staging.shares))
+        }
         node.opens = isOpen ? 1 : 0
         node.lookups = 1
-        let id = tree.add(node, bytes, in: place)
+        let id = try tree.add(node, bytes, in: place)
         if !isOpen { tree.set(due: Clock.monotonic() + staging.delay, of: id) }
         noteChange(in: place, &tree)
         return entry(id, tree[id] ?? node, tree)
