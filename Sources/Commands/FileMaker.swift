@@ -38,6 +38,7 @@ final class FileMaker {
     let client = try ControlClient(to: mount)
     let status = client.greeting
     guard status.isMaster else { throw FamfsError.notMaster(status.masterUUID) }
+    try client.checkWritable()
     self.striping = try striping.striping(on: mount)
     devices = try client.devices()
     identity = [status.volumeUUID, status.masterUUID]

@@ -13,10 +13,14 @@ public struct Mount: Sendable, Equatable {
   /// The file system's own options, such as `rw,huge=always`: not those of the mount point.
   public let options: String
 
+  /// Whether nothing can be changed through this mount point, whatever others of the same file system let pass: a bind
+  /// mount can be read-only by itself.
+  public let isReadOnly: Bool
+
   /// Whether they are the same in everything.
   public static func == (a: Mount, b: Mount) -> Bool {
     a.device == b.device && a.root == b.root && a.mountPoint == b.mountPoint && a.type == b.type
-      && a.source == b.source && a.options == b.options
+      && a.source == b.source && a.options == b.options && a.isReadOnly == b.isReadOnly
   }
 
   /// Reads one line; nil when it does not look like one.
@@ -32,6 +36,7 @@ public struct Mount: Sendable, Equatable {
     type = Mount.unescape(fields[separator + 1])
     source = Mount.unescape(fields[separator + 2])
     options = fields.dropFirst(separator + 3).first.map(Mount.unescape) ?? ""
+    isReadOnly = [fields[5], options[...]].contains { $0.split(separator: ",").contains("ro") }
   }
 
   /// Spaces, tabs, newlines, backslashes and hashes stand as three octal digits behind a backslash.

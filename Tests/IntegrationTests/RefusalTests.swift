@@ -16,7 +16,7 @@ struct RefusalTests {
     }
   }
 
-  @Test("on a client, famfs mkdir, cp and creat are refused and name the master")
+  @Test("on a client, famfs mkdir, cp, creat and commit are refused and name the master")
   func commands() throws {
     try withTree { volume in
       let before = try volume.everything()
@@ -24,7 +24,7 @@ struct RefusalTests {
       for words in [
         ["mkdir", volume.client + "/new"], ["mkdir", "-p", volume.client + "/new/er"],
         ["cp", source, volume.client + "/new"], ["cp", "-r", volume.master + "/dir", volume.client + "/new"],
-        ["creat", "--size", "4096", volume.client + "/new"],
+        ["creat", "--size", "4096", volume.client + "/new"], ["commit", volume.client + "/file"],
       ] {
         let outcome = try run(["famfs"] + words, environment: Host.client.environment)
         // A tree's directory and each of its files are refused, one line each.
@@ -37,6 +37,48 @@ struct RefusalTests {
       }
       #expect(try volume.everything() == before)
       #expect(try run(["ls", volume.client]).stdout == "dir\nfile\n")
+    }
+  }
+
+  @Test("through a read-only bind mount, or a mount that became read-only, no command changes anything")
+  func readOnly() throws {
+    try withVolume(size: "64m", ["--reclaim"]) { volume in
+      try volume.add("file", count: 10_000)
+      try succeed(volume.famfs("mkdir", volume.master + "/dir"))
+      let source = try volume.room.file("fresh", contents(10_000, seed: 5))
+      let view = volume.room.directory("view")
+      try succeed(run(["mount", "--bind", volume.master, view]))
+      defer { umount2(view, Int32(MNT_DETACH)) }
+      let tree = volume.room.directory("tree")
+      let more = try volume.room.file("more", [])
+      truncate(more, 32 << 20)
+      let words: (String) -> [[String]] = { mount in
+        [
+          ["cp", source, mount + "/new"], ["cp", source, mount + "/file"],
+          ["cp", "-r", tree, mount + "/t"],
+          ["mkdir", mount + "/new"], ["mkdir", "-p", mount + "/dir/new"], ["creat", "-s", "5", mount + "/new"],
+          ["creat", "-r", mount + "/file"], ["clone", mount + "/file", mount + "/new"], ["rm", mount + "/file"],
+          ["rm", "-r", mount + "/dir"], ["commit", mount + "/dir"], ["publish", "--force", mount],
+          ["takeover", "--force", mount],
+        ]
+      }
+      func expectRefusals(_ mount: String, _ words: [[String]]) throws {
+        let before = try volume.metadata()
+        for words in words {
+          let outcome = try run(["famfs"] + words, environment: Host.master.environment)
+          expectRefusal(outcome, naming: [mount, "ead-only"])
+        }
+        #expect(try volume.metadata() == before)
+        expect(volume.master + "/file", holds: contents(10_000))
+      }
+      try succeed(run(["mount", "-i", "-o", "remount,bind,ro", view]))
+      try expectRefusals(view, words(view) + [["devadd", view, more]])
+      // Through the other one it goes on.
+      try succeed(volume.famfs("creat", "-s", "5", volume.master + "/other"))
+      try succeed(run(["mount", "-i", "-o", "remount,ro", volume.master]))
+      try expectRefusals(volume.master, words(volume.master))
+      try succeed(run(["mount", "-i", "-o", "remount,rw", volume.master]))
+      try succeed(volume.famfs("mkdir", volume.master + "/new"))
     }
   }
 

@@ -9,6 +9,8 @@ public struct ControlClient: ~Copyable, Sendable {
   private let socket: MessageSocket
   private let mountPoint: String
   private let root: String
+  /// Whether the mount that this was asked through is read-only.
+  private let isReadOnly: Bool
 
   /// Where the daemon's control socket stands in the folder that `user.famfs.shadow` names.
   static let socketName = "control"
@@ -23,6 +25,16 @@ public struct ControlClient: ~Copyable, Sendable {
     greeting = status
     mountPoint = mount.mountPoint
     root = mount.root
+    isReadOnly = mount.isReadOnly
+  }
+
+  /// Checks that the mount lets changes pass. The daemon cannot know through which mount a command was asked: a bind
+  /// mount of its volume can be read-only.
+  /// - Throws: a sentence, on a read-only mount.
+  public func checkWritable() throws(FamfsError) {
+    if isReadOnly {
+      throw .other("\(mountPoint) is mounted read-only, and nothing can be changed there; mount it without ro first")
+    }
   }
 
   private static func connect(to mount: Mount, _ greeting: inout MountStatus) throws(FamfsError) -> MessageSocket {
@@ -73,6 +85,9 @@ public struct ControlClient: ~Copyable, Sendable {
   /// - Returns: the answers, in order; when the daemon is gone, that for each that it did not answer.
   public func ask(all requests: [ControlRequest]) -> [Result<ControlReply, FamfsError>] {
     var outcomes: [Result<ControlReply, FamfsError>] = []
+    if requests.contains(where: \.changesNames) {
+      do throws(FamfsError) { try checkWritable() } catch { return requests.map { _ in .failure(error) } }
+    }
     do throws(Errno) {
       for request in requests { try socket.send(request.encode()) }
       for request in requests {
@@ -91,6 +106,7 @@ public struct ControlClient: ~Copyable, Sendable {
   }
 
   private func askForFile(_ request: ControlRequest) throws(FamfsError) -> (reply: ControlReply, descriptor: Int32) {
+    if request.changesNames { try checkWritable() }
     let answer: (reply: ControlReply, descriptor: Int32)
     do throws(Errno) { answer = try ControlClient.exchange(request, over: socket) } catch {
       throw ControlClient.explain(error, mountPoint)

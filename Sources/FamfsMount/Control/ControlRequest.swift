@@ -52,6 +52,17 @@ public enum ControlRequest: Equatable, Sendable {
   case freeRuns(device: UInt64, from: UInt64)
 }
 
+extension ControlRequest {
+  /// Whether it changes what the volume has, or the host that may change it. A device that the volume has already can be
+  /// taken into use on a read-only mount too, so `addDevice` is the daemon's to judge.
+  var changesNames: Bool {
+    switch self {
+    case .makeDirectory, .reserve, .commitStaged, .remove, .clone, .publish, .takeOver: true
+    default: false
+    }
+  }
+}
+
 /// A name to be made, and what goes with it.
 public struct NewName: Equatable, Sendable {
   /// Relative to the volume's root.
