@@ -28,7 +28,8 @@ enum AddDeviceCommand: Verb {
       throw UsageError("name a mounted path or a device, and a device to add")
     }
     let (target, path) = (arguments.operands[0], canonicalPath(arguments.operands[1]))
-    let made = try arguments.size("size").map { try SimulatedDevice(path, size: $0) }
+    let made = try arguments.size("size").map { try SimulatedDevice(path, size: $0, taking: arguments.has("force")) }
+    if let made, !made.isNew { printError("\(command): \(path) was there already, and is used") }
     let index: UInt64
     do { index = try add(path, to: target, arguments) } catch {
       made?.remove()
@@ -45,6 +46,10 @@ enum AddDeviceCommand: Verb {
       throw FamfsError.other("\(target) is mounted at \(mount.mountPoint); name that path")
     }
     if let mount = (try? VolumePath(target))?.mount {
+      // A mount that is read-only as a whole may still take a device into use that the volume has.
+      if mount.isReadOnly && !mount.options.split(separator: ",").contains("ro") {
+        try ControlClient(to: mount).checkWritable()
+      }
       guard case .added(let index) = try ControlClient(to: mount).ask(.addDevice(path, force: force)) else {
         throw ControlClient.nonsense
       }

@@ -20,8 +20,8 @@ enum DevicePlace {
     for folder in folders where folder == shared || pageOption(of: own) != nil || makeOwn() {
       guard hasRoom(folder, for: size) else { continue }
       for _ in 0..<100 {
-        let made = try SimulatedDevice("\(folder)/famfs-\("\(UUID.random())".prefix(8))", size: size)
-        if made.isNew { return made }
+        let path = "\(folder)/famfs-\("\(UUID.random())".prefix(8))"
+        if access(path, F_OK) != 0 { return try SimulatedDevice(path, size: size) }
       }
     }
     throw FamfsError.other(

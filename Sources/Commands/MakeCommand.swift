@@ -22,10 +22,11 @@ enum MakeCommand: Verb {
     which root mounts so if need be), else in /dev/shm. Its path is all that is printed on standard output.
     """
   static let options = [
-    Option("f", "force", nil, "make it even over a file system, famfs or other, which is destroyed"),
+    Option(
+      "f", "force", nil, "make it even over a file system, famfs or other, or, with --size, in a file that exists"),
     Option("k", "kill", nil, "destroy the superblock and make nothing; needs --force over a valid one"),
     Option("l", "loglen", "SIZE", "bytes of the log, a power of two from 8m on (8m, for 15,420 files)"),
-    Option("s", "size", "SIZE", "make each DEVICE, a plain file of this size; without one, where pages are large"),
+    Option("s", "size", "SIZE", "make each DEVICE, a new plain file of this size; without one, where pages are large"),
     Option("a", "alloc-unit", "SIZE", "the unit in which space is given out: 2m (the default) or 4k"),
     Option(nil, "reclaim", nil, "let files be removed (famfs rm); other famfs programs then show files that are gone"),
     Option("v", "verbose", nil, "tell more"),
@@ -57,9 +58,13 @@ enum MakeCommand: Verb {
         paths = made.map(\.path)
       }
       for path in paths {
-        if let size, !isUnnamed { made.append(try SimulatedDevice(path, size: size)) }
+        if let size, !isUnnamed { made.append(try SimulatedDevice(path, size: size, taking: options.force)) }
         devices.append(try MountLock.exclusive(path))
         locked += 1
+        if let file = made.last {
+          try file.check(devices[devices.count - 1])
+          if !file.isNew { printError("\(name): \(oneLine(path)) was there already, and is used") }
+        }
       }
       if !options.force {
         for (path, device) in zip(paths, devices) {

@@ -1,40 +1,77 @@
 import Famfs
 import Glibc
+import Memory
 import Platform
 
 /// A plain file that stands for a device.
 struct SimulatedDevice {
   /// Where it is.
   let path: String
-  /// Whether this made it; false when a file of just this size was there.
+  /// Whether this made it; false when a file of this size was there.
   let isNew: Bool
+  private let file: (device: UInt64, inode: UInt64)
 
-  /// Makes one, unless it is there.
-  init(_ path: String, size: UInt64) throws {
-    self.path = path
+  /// Makes one. What is there already is refused: in /dev/shm every user can put a file there, keep it open, and then
+  /// read and change the volume.
+  /// - Parameter taking: whether a file of this size is taken that is there already and is this user's own.
+  init(_ path: String, size: UInt64, taking: Bool = false) throws(FamfsError) {
     if isDamaged(path) { throw FamfsError.other("\(path): the path is not UTF-8, so it cannot be made; rename it") }
-    do {
-      let file = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o600)
-      do { try SimulatedDevice.enlarge(file, to: size, path) } catch {
-        unlink(path)
-        throw error
-      }
-      isNew = true
-    } catch let error as Errno {
-      guard error == .exists else { throw FamfsError.other("\(path) cannot be made: \(error); name another file") }
-      let status: FileStatus
-      do { status = try FileStatus(path: path) } catch {
-        throw FamfsError.other("\(path) cannot be made: \(error); name another file")
-      }
-      guard status.kind == .regular else {
-        throw FamfsError.other("\(path) is no plain file, and --size is for such; leave it out, or name another file")
-      }
-      guard status.size == size else {
-        throw FamfsError.other(
-          "\(path) is there with \(status.size) bytes; leave --size out to use it as it is, or remove it first")
-      }
-      isNew = false
+    let made: FileDescriptor
+    do throws(Errno) {
+      made = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o600)
+    } catch {
+      guard error == .exists else { throw SimulatedDevice.cannotMake(path, error) }
+      self = try SimulatedDevice.existing(path, size: size, taking: taking)
+      return
     }
+    do {
+      try SimulatedDevice.enlarge(made, to: size, path)
+      self.init(path: path, isNew: true, try made.status())
+    } catch {
+      unlink(path)
+      throw error as? FamfsError ?? SimulatedDevice.cannotMake(path, error as? Errno ?? .inputOutput)
+    }
+  }
+
+  private init(path: String, isNew: Bool, _ status: FileStatus) {
+    self.path = path
+    self.isNew = isNew
+    file = (status.device, status.inode)
+  }
+
+  private static func cannotMake(_ path: String, _ error: Errno) -> FamfsError {
+    .other("\(path) cannot be made: \(error); name another file")
+  }
+
+  /// Takes a file that is there already.
+  private static func existing(_ path: String, size: UInt64, taking: Bool) throws(FamfsError) -> SimulatedDevice {
+    let status: FileStatus
+    do { status = try FileStatus(ofLink: path) } catch { throw cannotMake(path, error) }
+    guard status.kind == .regular else {
+      throw .other("\(path) is no plain file, and --size is for such; leave it out, or name another file")
+    }
+    guard taking else {
+      throw .other("\(path) exists already; remove it, or leave --size out to use it as it is, or take it with --force")
+    }
+    guard status.userID == ownUserID(), status.linkCount == 1 else {
+      throw .other(
+        "\(path) exists already and belongs to user \(status.userID), or has another name; remove it, or name another file"
+      )
+    }
+    guard status.size == size else {
+      throw .other(
+        "\(path) is there with \(status.size) bytes; leave --size out to use it as it is, or remove it first")
+    }
+    return SimulatedDevice(path: path, isNew: false, status)
+  }
+
+  /// Checks that what was opened by the path is the file that was made or taken: in a directory of another user it can
+  /// have been exchanged.
+  func check(_ device: MappedDevice) throws(FamfsError) {
+    var status = stat()
+    guard fstat(device.rawDescriptor, &status) == 0, UInt64(status.st_dev) == file.device,
+      UInt64(status.st_ino) == file.inode
+    else { throw .other("\(path) was exchanged for another file while the volume was being made; name another file") }
   }
 
   private static func enlarge(_ file: borrowing FileDescriptor, to size: UInt64, _ path: String) throws(FamfsError) {

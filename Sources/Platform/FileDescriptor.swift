@@ -67,6 +67,8 @@ public struct FileStatus: Sendable {
   public let userID: UInt32
   /// Group.
   public let groupID: UInt32
+  /// Names that it has.
+  public let linkCount: UInt64
   /// Number of the file system that holds it.
   public let device: UInt64
   /// Number within its file system.
@@ -91,6 +93,7 @@ public struct FileStatus: Sendable {
     allocated = UInt64(clamping: status.st_blocks).multipliedReportingOverflow(by: 512).partialValue
     userID = status.st_uid
     groupID = status.st_gid
+    linkCount = UInt64(status.st_nlink)
     device = UInt64(status.st_dev)
     inode = UInt64(status.st_ino)
     specialDevice = UInt64(status.st_rdev)
@@ -100,6 +103,13 @@ public struct FileStatus: Sendable {
   public init(path: String) throws(Errno) {
     var status = stat()
     try retrying { stat(path, &status) }
+    self.init(status)
+  }
+
+  /// The status of what is at `path`, which may be a symbolic link. The corresponding C function is `lstat`.
+  public init(ofLink path: String) throws(Errno) {
+    var status = stat()
+    try retrying { lstat(path, &status) }
     self.init(status)
   }
 

@@ -107,6 +107,36 @@ struct BadDeviceTests {
     }
   }
 
+  @Test("mkfs --size makes a new file; one that exists it takes by --force only, and only if it is the caller's")
+  func existing() throws {
+    try withRoom { room in
+      func make(_ path: String, _ options: String...) throws -> Outcome {
+        try run(["mkfs.famfs", "--size", "16m"] + options + [path], environment: Host.master.environment)
+      }
+      let new = room.at("new")
+      try succeed(make(new))
+      #expect(try FileStatus(path: new).permissions == 0o600)
+      let bytes = contents(16 << 20)
+      let path = try room.file("device", bytes)
+      chmod(path, 0o666)
+      expectRefusal(try make(path), naming: [path, "exists already", "--force"])
+      // Another user may have it open, or hold it by another name.
+      try retrying { chown(path, 65534, 65534) }
+      expectRefusal(try make(path, "--force"), naming: [path, "65534"])
+      try retrying { chown(path, 0, 0) }
+      try retrying { link(path, room.at("twin")) }
+      expectRefusal(try make(path, "--force"), naming: [path, "another name"])
+      unlink(room.at("twin"))
+      let symbolic = try room.link("link", to: path)
+      expectRefusal(try make(symbolic, "--force"), naming: [symbolic, "no plain file"])
+      expect(path, holds: bytes)
+      let taken = try make(path, "--force")
+      try succeed(taken)
+      #expect(taken.stderr.contains("\(path) was there already"), "\(taken)")
+      try succeed(run(["famfs", "fsck", path], environment: Host.master.environment))
+    }
+  }
+
   @Test("mkfs refuses log lengths, units and sizes that cannot be, and changes nothing")
   func badOptions() throws {
     try withRoom { room in
