@@ -14,8 +14,9 @@ enum CopyCommand: Verb {
 
     One file to a new name or into a directory, several into a directory, trees with -r. Each new file appears on every
     host when it is complete, and not before. A file that exists is copied again, in place, if it has the source's size;
-    so a copy that was interrupted is finished by the same command. With -c only pages that differ are. Symbolic links are
-    followed, for famfs has none; empty files are left out, for it has none of those either.
+    so a copy that was interrupted is finished by the same command. With -c only pages that differ are, and the exit status
+    is 1 when there were some. The directory that DEST lies in must exist. Symbolic links are
+    followed, because famfs has none.
     """
   static let options =
     [
@@ -47,7 +48,6 @@ enum CopyCommand: Verb {
     if streamSize != nil && (arguments.operands.count > 2 || arguments.has("recursive")) {
       throw UsageError("--size is of one source, without --recursive")
     }
-    if streamSize == 0 { throw FamfsError.emptyFile(destination) }
     let striping = try StripingChoice(arguments)
     let mount = try VolumePath(destination).mount
     let maker = try FileMaker(mount: mount, striping: striping)  // before anything is said: a client is refused here
@@ -62,7 +62,7 @@ enum CopyCommand: Verb {
         isVerbose: arguments.has("verbose")))
     for directory in plan.directories { copy.make(directory, with: maker) }
     copy.run(threads: Int(threads), with: maker)
-    return copy.hasFailed ? 1 : plan.status
+    return copy.hasFailed || copy.hasDifferences ? 1 : plan.status
   }
 }
 
@@ -83,6 +83,7 @@ private final class Copy: Sendable {
   private let progress: Progress
   private let next = Mutex(0)
   private let failures = Atomic<Int>(0)
+  private let differences = Atomic<UInt64>(0)
   /// What was said last of what failed.
   private let complaint = Mutex("")
 
@@ -93,6 +94,8 @@ private final class Copy: Sendable {
   }
 
   var hasFailed: Bool { failures.load(ordering: .relaxed) > 0 }
+  /// Whether a file that was compared had a page that differed; it is copied by now.
+  var hasDifferences: Bool { differences.load(ordering: .relaxed) > 0 }
 
   private func fail(_ error: any Error) {
     failures.add(1, ordering: .relaxed)
@@ -222,6 +225,7 @@ private final class Copy: Sendable {
       }
     }
     try source.finish()
+    differences.add(different, ordering: .relaxed)
     if different > 0 || settings.compares && settings.isVerbose {
       let what = different == 0 ? "\(pages) pages are the same" : "\(different) of \(pages) pages differed"
       progress.printAbove("famfs cp: \(path.absolute): \(what)", isResult: true)

@@ -54,6 +54,7 @@ struct CopyPlan {
     if !isDirectory && destination.hasSuffix("/") && !(recursive && sources.count == 1) {
       throw FamfsError.other("\(destination) is no directory; make it with famfs mkdir, or leave the slash out")
     }
+    if !isDirectory && !target.path.isEmpty { try target.checkParent() }
     for source in sources { add(source, to: target, isDirectory: isDirectory) }
   }
 
@@ -91,7 +92,6 @@ struct CopyPlan {
     guard found.kind == .regular else {
       return leaveOut("\(source) is no regular file and was left out; copy it alone, with its --size", status: 22)
     }
-    guard found.size > 0 else { return leaveOut("\(source) is empty and was left out: famfs has no empty files") }
     guard targets.insert(target.path).inserted else {
       return leaveOut("\(source) was left out: another source is copied to \(target.absolute) already")
     }

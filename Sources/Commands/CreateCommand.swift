@@ -18,7 +18,7 @@ enum CreateCommand: Verb {
       Option("r", "randomize", nil, "fill it with random bytes; a file that exists is filled again"),
       Option("S", "seed", "N", "with --randomize: the bytes that this seed gives, for famfs verify"),
       Option("M", "multi", "PATH,SIZE[,SEED]", "one of several files; SIZE 0 with a seed fills a file that exists"),
-      Option("t", "threads", "N", "with --multi: make so many at a time, 1 to 256 (1)"),
+      Option("t", "threads", "N", "with --multi: make so many at a time, 0 to 256 (1)"),
       Option("m", "mode", "MODE", "permission bits in octal (0644), less the umask"),
       Option("u", "uid", "UID", "owner (the caller)"),
       Option("g", "gid", "GID", "group (the caller's)"),
@@ -44,8 +44,8 @@ enum CreateCommand: Verb {
       owner: try Ownership(arguments), mode: (try arguments.mode() ?? 0o644) & ~currentUmask(),
       isVerbose: arguments.has("verbose"))
     let striping = try StripingChoice(arguments)
-    let threads = try arguments.number("threads", in: 1...256) ?? 1
-    let batches = batches(of: wanted, threads: Int(threads))
+    let threads = try arguments.number("threads", in: 0...256) ?? 1
+    let batches = batches(of: wanted, threads: max(1, Int(threads)))
     let failures = Workers.run(threads: Int(threads), batches, tools: { FileMakers(striping: striping) }) {
       settings.make($0, with: $1)
     }
@@ -80,8 +80,7 @@ enum CreateCommand: Verb {
         throw UsageError("--multi '\(text)' is not PATH,SIZE[,SEED]")
       }
       let seed = fields.count == 3 ? try parseSeed(fields[2]) : 0
-      if size == 0 && seed == 0 { throw UsageError("--multi '\(text)': SIZE 0 needs a seed, and a file that exists") }
-      return Wanted(path: fields[0], size: size == 0 ? nil : size, seed: seed == 0 ? nil : seed)
+      return Wanted(path: fields[0], size: size == 0 && seed != 0 ? nil : size, seed: seed == 0 ? nil : seed)
     }
   }
 

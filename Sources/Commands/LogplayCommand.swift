@@ -19,7 +19,9 @@ enum LogplayCommand: Verb {
   static let options = [
     Option("n", "dryrun", nil, "count only"),
     Option("v", "verbose", nil, "name every bad entry"),
-    Option("S", "shadow", "DIR", "play into DIR, a folder that has a folder 'root' in it, or is called so"),
+    Option(
+      "S", "shadow", "DIR", "play into DIR, a folder that has a folder 'root' in it, or is called so",
+      leadsCluster: true),
     Option("d", "daxdev", "DEVICE", "with --shadow: the device, which is not mounted"),
     Option("s", "shadowtest", nil, "with --shadow: read every file again and compare"),
     Option(nil, "json", nil, "print the counts for programs"),

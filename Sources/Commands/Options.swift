@@ -11,13 +11,53 @@ struct Option: Sendable {
   let argument: String?
   /// A line for the help; nil when it is accepted for other programs' sake and does nothing here.
   let help: String?
+  /// Whether letters of options without arguments may stand behind this one's letter in a cluster: in `-Ss DIR` the
+  /// argument of `S` is `DIR`.
+  let leadsCluster: Bool
 
-  init(_ short: Character?, _ long: String, _ argument: String? = nil, _ help: String?) {
+  init(_ short: Character?, _ long: String, _ argument: String? = nil, _ help: String?, leadsCluster: Bool = false) {
     self.short = short
     self.long = long
     self.argument = argument
     self.help = help
+    self.leadsCluster = leadsCluster
   }
+}
+
+extension [Option] {
+  /// Puts the letter of an option that `leadsCluster` behind the others of its cluster, where getopt(3) takes the next
+  /// word as its argument.
+  func reorderingClusters(_ words: [String]) -> [String] {
+    if !contains(where: \.leadsCluster) { return words }
+    var words = words
+    var isArgument = false
+    for place in words.indices {
+      if isArgument {
+        isArgument = false
+        continue
+      }
+      let word = words[place]
+      if word == "--" { break }
+      guard word.utf8.first == UInt8(ascii: "-"), word.utf8.count > 1 else { continue }
+      if word.utf8.dropFirst().first == UInt8(ascii: "-") {
+        isArgument = contains { $0.argument != nil && word.dropFirst(2) == $0.long }
+        continue
+      }
+      let letters = Array<Character>(word.dropFirst())
+      guard let first = letters.firstIndex(where: { takesArgument($0) }) else { continue }
+      let rest = letters[(first + 1)...]
+      isArgument = rest.isEmpty
+      guard !rest.isEmpty, contains(where: { $0.short == letters[first] && $0.leadsCluster }),
+        rest.allSatisfy({ isFlag($0) })
+      else { continue }
+      words[place] = "-" + String(letters[..<first] + rest) + String(letters[first])
+      isArgument = true
+    }
+    return words
+  }
+
+  private func takesArgument(_ letter: Character) -> Bool { contains { $0.short == letter && $0.argument != nil } }
+  private func isFlag(_ letter: Character) -> Bool { contains { $0.short == letter && $0.argument == nil } }
 }
 
 /// A command line taken apart.
@@ -52,6 +92,7 @@ struct Arguments: Sendable {
       letters += "\(short)" + (option.argument == nil ? "" : ":")
     }
     var names: [UnsafeMutablePointer<CChar>?] = options.map { strdup($0.long) }
+    let words = options.reorderingClusters(words)
     var argv: [UnsafeMutablePointer<CChar>?] = ([""] + words).map { strdup($0) }
     let kept = argv  // getopt_long reorders argv
     argv.append(nil)

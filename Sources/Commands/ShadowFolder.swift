@@ -7,8 +7,8 @@ import Platform
 struct ShadowFolder: ~Copyable {
   private let root: FileDescriptor
   private let name: String
-  /// Directories get their modes at the end, for nothing can be made in some of them.
-  private var modes: [(path: [UInt8], mode: UInt32)] = []
+  /// Directories get their owners and modes at the end, because some modes let nothing be made in them.
+  private var made: [(path: [UInt8], record: DirectoryRecord)] = []
   /// Files made.
   private(set) var files: UInt64 = 0
   /// Directories made.
@@ -57,7 +57,7 @@ struct ShadowFolder: ~Copyable {
     } catch {
       guard error == .exists else { throw error }
     }
-    modes.append((record.path.withBytes { Array($0) }, record.permissions))
+    made.append((record.path.withBytes { Array($0) }, record))
   }
 
   private mutating func add(_ record: FileRecord) throws {
@@ -88,14 +88,18 @@ struct ShadowFolder: ~Copyable {
     try retrying { linkat(directory, draft, directory, name, 0) }  // fails where there is one, as rename would not
   }
 
-  /// Gives the directories their modes, also those of a log that could not be played to its end.
+  /// Gives the directories their owners and modes, also those of a log that could not be played to its end. Only root
+  /// can give a directory away; for other users it stays theirs.
   func finish() throws {
-    for (path, mode) in modes.reversed() {
+    let isRoot = ownUserID() == 0
+    for (path, record) in made.reversed() {
       do throws(Errno) {
         let directory = try ShadowFolder.walk(path[...], from: root)
-        try retrying { fchmod(directory.rawValue, mode) }
+        // The owner first: to change it takes setuid and setgid bits away.
+        if isRoot { try retrying { fchown(directory.rawValue, record.userID, record.groupID) } }
+        try retrying { fchmod(directory.rawValue, record.permissions) }
       } catch {
-        throw FamfsError.other("\(name): a directory cannot be given its mode: \(error)")
+        throw FamfsError.other("\(name): a directory cannot be given its owner and mode: \(error)")
       }
     }
   }

@@ -12,6 +12,9 @@ struct StripingChoice: Sendable {
   /// Where a mount keeps its defaults, below the mount point.
   static let fileName = ".meta/.alloc.cfg"
 
+  /// Bytes of a chunk where neither the command line nor the mount says it, as in the public famfs.
+  static let usualChunkSize: UInt64 = 2 << 20
+
   /// Contiguous, whatever the mount's defaults are.
   static let contiguous = StripingChoice(strips: 1, buckets: 1, chunkSize: 4096)
 
@@ -24,7 +27,9 @@ struct StripingChoice: Sendable {
     strips = try arguments.number("nstrips", in: 1...16).map(UInt64.init)
     buckets = try arguments.number("nbuckets", in: 1...64).map(UInt64.init)
     chunkSize = try arguments.size("chunksize")
-    if let strips, let buckets, let chunkSize { _ = try StripingChoice.striping(strips, buckets, chunkSize) }
+    if let strips, let buckets {
+      _ = try StripingChoice.striping(strips, buckets, chunkSize ?? StripingChoice.usualChunkSize)
+    }
   }
 
   /// What is to be done on a mount.
@@ -39,9 +44,10 @@ struct StripingChoice: Sendable {
       all.chunkSize = chunkSize ?? defaults?.chunkSize
     }
     if all.strips == nil && all.buckets == nil && all.chunkSize == nil { return nil }
-    guard let strips = all.strips, let buckets = all.buckets, let chunkSize = all.chunkSize else {
-      throw UsageError("striping takes --nstrips, --nbuckets and --chunksize together")
+    guard let strips = all.strips, let buckets = all.buckets else {
+      throw UsageError("striping takes --nstrips and --nbuckets together, and --chunksize unless 2m is meant")
     }
+    let chunkSize = all.chunkSize ?? StripingChoice.usualChunkSize
     return strips == 1 ? nil : try StripingChoice.striping(strips, buckets, chunkSize)  // 1 may be the default, too
   }
 
@@ -118,6 +124,6 @@ extension Arguments {
   static let stripingOptions = [
     Option("N", "nstrips", "N", "spread each file over so many strips, 1 to 16 (as .meta/.alloc.cfg says)"),
     Option("B", "nbuckets", "N", "divide the device into so many parts, 1 to 64, one strip in each"),
-    Option("C", "chunksize", "SIZE", "bytes in one strip before the next one's turn, a power of two"),
+    Option("C", "chunksize", "SIZE", "bytes in one strip before the next one's turn, a power of two (2m)"),
   ]
 }

@@ -53,6 +53,13 @@ struct VolumePath {
   /// Whether it names the volume's own files, or what could lie among them.
   var isReserved: Bool { path.isInside(".meta") }
 
+  /// Checks that the directory is there that it lies in, or would lie in.
+  func checkParent() throws(FamfsError) {
+    let parent = pathComponents(absolute).dropLast().joined(separator: "/")
+    guard let status = try? FileStatus(path: "/" + parent) else { throw .noParent(absolute) }
+    if status.kind != .directory { throw .parentIsFile(absolute) }
+  }
+
   /// A child of this directory.
   func appending(_ name: String) -> VolumePath {
     VolumePath(mount: mount, path: path.isEmpty ? name : path + "/" + name, absolute: absolute + "/" + name)

@@ -46,6 +46,24 @@ import Testing
     #expect(try parse("-srv")["size"] == "rv")
   }
 
+  @Test("an option that leads a cluster takes the next word, wherever its letter stands")
+  func leaders() throws {
+    let options = Self.options + [Option("S", "shadow", "DIR", "a folder", leadsCluster: true)]
+    for words in [
+      ["-Srv", "d"], ["-rSv", "d"], ["-rvS", "d"], ["-Sr", "d", "-v"], ["-v", "-S", "d", "-r"], ["-rv", "-Sd"],
+      ["-rv", "--shadow", "d"],
+    ] {
+      let arguments = try Arguments(words + ["path"], options: options)
+      #expect(arguments["shadow"] == "d" && arguments.operands == ["path"], "\(words)")
+      #expect(arguments.count("randomize") == 1 && arguments.count("verbose") == 1, "\(words)")
+    }
+    // Other options' arguments and operands are left as they are, and so is a folder that is no cluster.
+    let arguments = try Arguments(["-s", "-Sr", "--mode", "-Sr", "-S/r", "--", "-Sr"], options: options)
+    #expect(arguments["size"] == "-Sr" && arguments["mode"] == "-Sr" && arguments["shadow"] == "/r")
+    #expect(arguments.operands == ["-Sr"])
+    #expect(throws: UsageError.self) { try Arguments(["-Sr"], options: options) }
+  }
+
   @Test("words may be cut short as long as they are clear")
   func abbreviations() throws {
     #expect(try parse("--si", "5")["size"] == "5")

@@ -102,6 +102,11 @@ struct AllocationDefaultsTests {
       try retrying { unlink(volume.master + Self.name) }
       try succeed(volume.famfs("creat", "-s", "5m", volume.master + "/gone"))
       #expect(try layout(of: volume.master + "/gone") == ["extents: 1"])
+      // Scripts of the public famfs leave the chunks out, which are 2 MiB then.
+      try succeed(volume.famfs("creat", "-s", "5m", "-N2", "-B2", volume.master + "/usual"))
+      try succeed(volume.famfs("cp", "--nstrips", "3", "--nbuckets", "4", source, volume.master + "/usualcp"))
+      #expect(try layout(of: volume.master + "/usual") == ["strips: 2", "chunk: 2097152"])
+      #expect(try layout(of: volume.master + "/usualcp") == ["strips: 3", "chunk: 2097152"])
     }
   }
 

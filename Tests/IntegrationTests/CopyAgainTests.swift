@@ -19,7 +19,7 @@ struct CopyAgainTests {
       let bytes = contents(3_000_001, seed: 2)
       let source = try volume.room.file("new", bytes)
       let outcome = try run(["famfs", "cp"] + options + [source, path], environment: Host.master.environment)
-      try succeed(outcome)
+      #expect(outcome.status == (options == ["-c"] ? 1 : 0) && outcome.stderr == "", "\(outcome)")
       #expect(outcome.stdout == (options == ["-c"] ? "famfs cp: \(path): 733 of 733 pages differed\n" : ""))
       expect(path, holds: bytes)
       #expect(try attributes(of: path) == before)
@@ -67,7 +67,7 @@ struct CopyAgainTests {
         bytes[place] ^= 1
         let source = try volume.room.file("source", bytes)
         let outcome = try volume.famfs("cp", "--compare", source, path)
-        try succeed(outcome)
+        #expect(outcome.status == 1 && outcome.stderr == "", "\(outcome)")
         #expect(outcome.stdout == "famfs cp: \(path): 1 of \(pages) pages differed\n")
         expect(path, holds: bytes)
         let again = try volume.famfs("cp", "--compare", source, path)
@@ -150,8 +150,8 @@ struct CopyAgainTests {
       try succeed(
         run(["mount.famfs", volume.device, volume.master, "-o", "ro"], environment: Host.master.environment))
       let before = try volume.everything()
-      expectRefusal(try volume.famfs("cp", source, volume.master + "/file"), naming: ["file", "ead-only"])
-      expectRefusal(try volume.famfs("creat", "-r", volume.master + "/file"), naming: ["file", "ead-only"])
+      expectRefusal(try volume.famfs("cp", source, volume.master + "/file"), naming: [volume.master, "ead-only"])
+      expectRefusal(try volume.famfs("creat", "-r", volume.master + "/file"), naming: [volume.master, "ead-only"])
       #expect(try volume.everything() == before)
     }
   }
@@ -190,7 +190,7 @@ struct CopySourceTests {
     try withVolume(client: true) { volume in
       for (seed, line) in [
         "\"$0\" cp --size \"$1\" - \"$2\" < \"$3\"", "cat \"$3\" | \"$0\" cp --size \"$1\" - \"$2\"",
-        "cat \"$3\" | \"$0\" cp -c --size=\"$1\" /dev/stdin \"$2\"",
+        "! cat \"$3\" | \"$0\" cp -c --size=\"$1\" /dev/stdin \"$2\"",
         "cat \"$3\" | \"$0\" cp -N2 -B2 -C2m --size=\"$1\" - \"$2$1\"",
       ].enumerated() {
         let bytes = contents(count, seed: UInt64(seed))
@@ -245,7 +245,7 @@ struct CopySourceTests {
       for mount in volume.mounts { #expect(failure { access(mount + "/new", F_OK) } == .noEntry) }
       for (words, wanted) in [
         (["--size", "5", "a", "b", volume.master], "one source"), (["--size", "5", "-r", "a", path], "--recursive"),
-        (["--size", "0", "-", path], "empty"), (["--size", "x", "-", path], "'x'"),
+        (["--size", "x", "-", path], "'x'"),
         (["--size", "5", "-", volume.master], "no name"), (["--size", "5", volume.room.path, path], "directory"),
         (["--size", "5", volume.room.at("none"), path], "none"), (["-T", "a", "b", volume.master], "one source"),
       ] {
@@ -277,8 +277,9 @@ struct CopySourceTests {
         try file.put(piece, at: offset)
         bytes.replaceSubrange(offset..<offset + count, with: piece)
       }
-      try succeed(
-        run(["famfs", "cp"] + options + [path, volume.master + "/file"], environment: Host.master.environment))
+      let copied = try run(
+        ["famfs", "cp"] + options + [path, volume.master + "/file"], environment: Host.master.environment)
+      #expect(copied.status == (options == ["-c"] ? 1 : 0) && copied.stderr == "", "\(copied)")
       if options != ["-c"] {
         // Before anything reads it, which takes memory again.
         let used = try run(["stat", "-c", "%b", volume.device]).stdout.trimmingCharacters(in: .whitespacesAndNewlines)

@@ -50,7 +50,10 @@ struct ShadowTests {
     try withFixture { volume, manifest, shadow in
       let dax = ["--daxdev", volume.device]
       let line = "famfs logplay: \(volume.device): 17 log entries; 12 new files; 5 new directories\n"
-      for words in [["--shadow", shadow] + dax, ["-sS", shadow] + dax, dax + ["-s", "-S", shadow + "/root/"]] {
+      for words in [
+        ["--shadow", shadow] + dax, ["-sS", shadow] + dax, ["-Ss", shadow] + dax, ["-Ssvc" + "r", shadow] + dax,
+        dax + ["-s", "-S", shadow + "/root/"],
+      ] {
         let outcome = try play(volume, words)
         #expect(outcome.status == 0 && outcome.stderr == "" && outcome.stdout == line, "\(outcome)")
         try expect(shadow + "/root", holds: manifest)
@@ -70,7 +73,7 @@ struct ShadowTests {
     try withFixture { volume, manifest, shadow in
       try volume.mount(.client)
       expectRefusal(try play(volume, ["-S", shadow, "--daxdev", volume.device]), naming: [volume.client])
-      try succeed(play(volume, ["-sS", shadow, volume.client]))
+      try succeed(play(volume, ["-Ss", shadow, volume.client]))
       try expect(shadow + "/root", holds: manifest)
       try volume.unmount(.client)
     }
@@ -164,6 +167,20 @@ struct ShadowTests {
       for (name, text) in manifest.shadowYAML {
         IntegrationTests.expect(shadow + "/root/" + name, holds: Array(text.utf8))
       }
+    }
+  }
+
+  @Test("directories get the owners and modes of the log, setgid too")
+  func owners() throws {
+    try withVolume(size: "32m") { volume in
+      for (name, mode, user, group) in [("a", "2750", "7", "8"), ("a/b", "500", "65534", "0")] {
+        try succeed(volume.famfs("mkdir", "-m", mode, "-u", user, "-g", group, volume.master + "/" + name))
+      }
+      let shadow = volume.room.directory("shadow")
+      _ = volume.room.directory("shadow/root")
+      try succeed(play(volume, ["-S", shadow, volume.master]))
+      let found = try run(["stat", "-c", "%a %u %g", shadow + "/root/a", shadow + "/root/a/b"]).stdout
+      #expect(found == "2750 7 8\n500 65534 0\n")
     }
   }
 

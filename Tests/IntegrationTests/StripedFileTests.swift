@@ -71,7 +71,8 @@ struct StripedFileTests {
       let free = try volume.freeBytes()
       for (words, wanted) in [
         (["-N3", "-B2", "-C2m"], "--nbuckets"), (["-N2", "-B4", "-C3m"], "power of two"),
-        (["-N2", "-B4", "-C1m"], "allocation unit"), (["-N2", "-B4"], "--chunksize"), (["-N0", "-B4", "-C2m"], "16"),
+        (["-N2", "-B4", "-C1m"], "allocation unit"), (["-N2"], "--nbuckets"), (["-B4", "-C2m"], "--nstrips"),
+        (["-N0", "-B4", "-C2m"], "16"),
         (["-N16", "-B64", "-C2m"], "16 strips"), (["-N2", "-B2", "-C32m", "-s", "40m"], "2 strips"),
       ] {
         let path = volume.master + "/new"
