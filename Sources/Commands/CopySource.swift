@@ -132,9 +132,10 @@ final class CopySource {
     return result
   }
 
-  /// Checks that it was as long as it should be, once everything is copied.
+  /// Checks that it was as long as it should be, once everything is copied. A plain file may have grown meanwhile, but
+  /// one that was empty must be: files of /proc have contents and no size.
   func finish() throws {
-    guard isStream else {
+    if !isStream && size > 0 {
       if try file.status().size < size { throw becameShorter }
       return
     }
@@ -142,7 +143,11 @@ final class CopySource {
     let more = withUnsafeMutableBytes(of: &byte) { byte in
       Result { () throws(Errno) in try file.read(into: byte) }
     }
-    if try more.get() > 0 { throw FamfsError.other("\(name) has more than the \(size) bytes that --size says") }
+    guard try more.get() > 0 else { return }
+    throw FamfsError.other(
+      isStream
+        ? "\(name) has more than the \(size) bytes that --size says"
+        : "\(name) has no size and is not empty, as files of /proc are; copy it with its --size")
   }
 
   private var becameShorter: FamfsError {

@@ -60,7 +60,9 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
     case .parentIsFile(let path): "\(path): what should be its directory is a file; choose another name"
     case .notFound(let path): "\(path): no such file or directory in the volume"
     case .reserved(let path): "\(path): .meta holds the volume's own files; choose another directory"
-    case .emptyFile(let path): "\(path) would be empty, and famfs has no empty files; give it a size"
+    case .emptyFile(let path):
+      "\(path) would be empty, which the public famfs refuses and this mount is strict; give it a size, or mount it "
+        + "without strict"
     case .noSpace(let path, let needed, let free):
       "\(path): no space: \(needed) bytes are needed and \(free) are free; use a larger device"
     case .noSpaceYet(let path, let needed, let free, let held):

@@ -18,13 +18,13 @@ public struct Reservation: Sendable {
 }
 
 extension Volume {
-  /// Takes space for a new file and keeps its name.
+  /// Takes space for a new file and keeps its name. An empty file takes one unit: the public tools cannot read an entry
+  /// of a file that has no extents.
   /// - Parameter striping: how to spread it; else it has as few extents as the free space allows.
   /// - Throws: a sentence; then nothing has changed.
   public func reserve(
     path: EntryPath, size: UInt64, permissions: UInt32, userID: UInt32, groupID: UInt32, striping: Striping? = nil
   ) throws(FamfsError) -> Reservation {
-    guard size > 0 else { throw .emptyFile("\(path)") }
     if let striping, striping.chunkSize % superblock.allocationUnit != 0 {
       throw .other(
         "a chunk of \(striping.chunkSize) bytes is no multiple of the allocation unit, \(superblock.allocationUnit) "
@@ -36,6 +36,7 @@ extension Volume {
       let (present, unusable) = (presentDevices(), unusable())
       let layout = try tree.withLock { (tree) throws(FamfsError) in
         tree.space.avoid(unusable)
+        let size = max(1, size)
         do throws(AllocationError) {
           if let striping { return try tree.space.allocate(bytes: size, striping, on: present) }
           return FileLayout(try tree.space.allocate(bytes: size, on: present))
@@ -113,7 +114,10 @@ extension Volume {
         guard node.kind == .file else { throw .other("\(source) is a directory; name a file") }
         // A file that lies over the superblock or the log would be a bad entry, and end all appending.
         guard number.rawValue >= NodeNumber.firstEntry else { throw .reserved("\(source)") }
-        return (tree.namespace.layout(of: node), node)
+        let layout = tree.namespace.layout(of: node)
+        // Written by a version that gave empty files no extents.
+        guard layout.extents.count > 0 else { throw .other("\(source) is empty and has no extents; name another file") }
+        return (layout, node)
       }
       let record = FileRecord(
         path: path, size: node.size, permissions: UInt32(node.permissions), userID: node.userID,

@@ -62,7 +62,8 @@ struct KernelMaps: Sendable {
     return MemoryMap(purpose, size: node.size, .interleaved([MemoryMap.Stripe(chunkSize: chunkSize, strips: strips)]))
   }
 
-  /// For an empty file, of which no byte is reached: a map without a run may be refused, and the file's open with it.
+  /// For an empty file without extents, which older versions wrote. No byte of it is reached. The kernel may refuse a map
+  /// without a run, and the file's open with it.
   /// The last of the log is what would be missed least.
   private var placeholder: MemoryMap.Run {
     MemoryMap.Run(device: 0, offset: volume.superblock.dataOffset - KernelMaps.unit, length: KernelMaps.unit)

@@ -709,7 +709,8 @@ private final class ModelRun {
     #expect(volume.usage().free == free - kept, "seed \(seed): space leaks")
     let least = try volume.entryNumbers.reduce(UInt64(0)) { sum, number in
       try sum
-        + (volume.node(number).kind == .file ? (volume.node(number).size + Rig.unit - 1) / Rig.unit * Rig.unit : 0)
+        + (volume.node(number).kind == .file
+          ? max(1, (volume.node(number).size + Rig.unit - 1) / Rig.unit) * Rig.unit : 0)
     }
     #expect(kept == least, "seed \(seed): files keep more than they need")
   }

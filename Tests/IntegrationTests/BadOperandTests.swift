@@ -68,12 +68,11 @@ struct BadOperandTests {
     }
   }
 
-  @Test("an empty file, a bad size and a path outside of a mount are refused")
+  @Test("a bad size and a path outside of a mount are refused")
   func otherOperands() throws {
     try withVolume(size: "16m") { volume in
       let outside = volume.room.at("outside")
       for (words, expected) in [
-        (["creat", "-s", "0", volume.master + "/new"], ["new", "empty"]),
         (["creat", "-s", "many", volume.master + "/new"], ["many", "size"]),
         (["creat", "-s", "20000000000000000000", volume.master + "/new"], ["size"]),
         (["creat", "-s", "5", "-m", "99", volume.master + "/new"], ["99", "octal"]),

@@ -64,6 +64,19 @@ struct StrictTests {
     }
   }
 
+  @Test("a strict mount refuses empty files")
+  func empty() throws {
+    try withVolume(size: "64m", mounting: ["--strict"]) { volume in
+      let source = try volume.room.file("source", [])
+      let before = try volume.metadata()
+      for words in [["cp", source], ["creat", "-s", "0"]] {
+        let outcome = try run(["famfs"] + words + [volume.master + "/new"], environment: Host.master.environment)
+        expectRefusal(outcome, naming: [volume.master + "/new", "empty", "strict"])
+      }
+      #expect(try volume.metadata() == before)
+    }
+  }
+
   @Test("a strict mkfs refuses devices under 4 GiB, and a strict mount buckets under 1 GiB")
   func sizes() throws {
     try withRoom { room in

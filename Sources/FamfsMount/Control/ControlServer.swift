@@ -128,8 +128,9 @@ final class ControlServer: Sendable {
     case .devices: return .devices(volume.devices())
     case .addDevice(let path, let force): return .added(try add(path, force: force))
     case .makeDirectory where isReadOnly, .reserve where isReadOnly, .clone where isReadOnly,
-      .remove where isReadOnly:
+      .remove where isReadOnly, .commitStaged where isReadOnly:
       throw FamfsError.other("the volume is mounted read-only; mount it without ro first")
+    case .reserve(let name, 0, _) where isStrict: throw FamfsError.emptyFile(name.path)
     case .reserve(_, _, let striping?)
     where isStrict && volume.device.size / striping.buckets < ControlServer.strictBucket:
       throw FamfsError.other(
@@ -185,6 +186,7 @@ final class ControlServer: Sendable {
       try pulse.takeOver(force: force)
       return .done
     case .commitStaged(let path):
+      guard volume.role == .master else { throw FamfsError.notMaster(volume.master) }
       try staging?.commit(at: Array(path.utf8))
       return .done
     case .commit(let ids):

@@ -79,8 +79,11 @@ final class StagedContents: Sendable {
       guard volume.term == term else { throw .notMaster(volume.master) }
       if volume.isLost { throw .disabled("another file system was made on the device; unmount this one") }
       do throws(Errno) { try state.complete(on: volume) } catch { throw .memory(volume.device.path, error) }
+      // The public tools cannot read an entry of a file that has no extents: an empty one has a unit.
+      if state.extents.isEmpty { state.extents = try volume.takeSpace(1, behind: nil, for: "an empty file") }
       let unit = volume.superblock.allocationUnit
-      let (kept, surplus) = state.extents.split(at: (state.size + unit - 1) / unit * unit)
+      let (kept, surplus) = state.extents.split(at: max(1, (state.size + unit - 1) / unit) * unit)
+      precondition(!kept.isEmpty, "a file that is committed has an extent")
       guard try commit(state.size, FileLayout(ExtentList(kept))) else { return }
       state.extents = kept
       state.abandoned += surplus
