@@ -22,6 +22,7 @@ enum CopyCommand: Verb {
     [
       Option("r", "recursive", nil, "copy directories and what is in them"),
       Option("T", "no-target-directory", nil, "DEST is what the copy is to be called, also when it is a directory"),
+      Option("P", "no-dereference", nil, "leave symbolic links out: for sources that another user can change"),
       Option("c", "compare", nil, "compare files that exist and copy the pages that differ; name files with such"),
       Option(nil, "size", "SIZE", "SOURCE is a pipe, or - for the standard input, and this many bytes come"),
       Option(
@@ -51,10 +52,12 @@ enum CopyCommand: Verb {
     let striping = try StripingChoice(arguments)
     let mount = try VolumePath(destination).mount
     let maker = try FileMaker(mount: mount, striping: striping)  // before anything is said: a client is refused here
-    let plan = try CopyPlan(
-      Array(arguments.operands.dropLast()), to: destination, recursive: arguments.has("recursive"),
-      exactly: arguments.has("no-target-directory"), streamSize: streamSize
-    ) { printError("\(command): \($0)") }
+    let options = CopyPlan.Options(
+      isRecursive: arguments.has("recursive"), isExact: arguments.has("no-target-directory"),
+      leavesLinksOut: arguments.has("no-dereference"), streamSize: streamSize)
+    let plan = try CopyPlan(Array(arguments.operands.dropLast()), to: destination, options) {
+      printError("\(command): \($0)")
+    }
     let copy = Copy(
       plan.files,
       Copy.Settings(
@@ -142,12 +145,13 @@ private final class Copy: Sendable {
   }
 
   private func work(threads: Int, with maker: FileMaker) {
-    // Small files share their messages to the daemon; but each thread shall have some.
-    let most = max(1, min(32, files.count / (4 * threads)))
+    // Small files share their messages to the daemon; but each thread shall have some. All of a batch are open at once.
+    let most = max(1, min(32, files.count / (4 * threads), 256 / threads))
+    let opener = SourceOpener()
     while true {
       let batch = nextBatch(of: most, bytes: 1 << 20)
       if batch.isEmpty { return }
-      copy(batch, with: maker)
+      copy(batch.compactMap { open($0, by: opener) }, with: maker)
     }
   }
 
@@ -164,31 +168,54 @@ private final class Copy: Sendable {
     }
   }
 
+  /// A file whose source is open, unless it is a stream: to open that can take long, and may be for nothing.
+  private struct Opened {
+    let file: CopyPlan.File
+    let plain: CopySource?
+
+    func source() throws(FamfsError) -> CopySource {
+      if let plain { return plain }
+      guard case .stream(let path) = file.source else { preconditionFailure("a plain source is opened before") }
+      return try CopySource(stream: path, size: file.size)
+    }
+  }
+
+  /// Opens a source before its copy is made: the copy's mode and size are those of what is open.
+  private func open(_ file: CopyPlan.File, by opener: SourceOpener) -> Opened? {
+    do throws(FamfsError) {
+      guard case .plain(let place) = file.source else { return Opened(file: file, plain: nil) }
+      return Opened(file: file, plain: try CopySource(plain: place, by: opener))
+    } catch {
+      fail(error)
+      return nil
+    }
+  }
+
   /// Copies some files: space for all, their contents, and all become visible.
-  private func copy(_ batch: ArraySlice<CopyPlan.File>, with maker: FileMaker) {
+  private func copy(_ batch: [Opened], with maker: FileMaker) {
     let owner = settings.owner
-    let files = Array(batch)
-    let new = files.map { file in
+    let new = batch.map { opened in
+      let permissions = opened.plain?.permissions ?? CopySource.streamPermissions
       let name = NewName(
-        path: file.target.path, permissions: settings.mode ?? file.permissions, userID: owner.userID,
+        path: opened.file.target.path, permissions: settings.mode ?? permissions, userID: owner.userID,
         groupID: owner.groupID)
-      return FileMaker.NewFile(name: name, size: file.size)
+      return FileMaker.NewFile(name: name, size: opened.plain?.size ?? opened.file.size)
     }
     let outcomes = maker.makeEach(new) { place, space in
-      let source = try open(files[place])
+      let source = try batch[place].source()
       try maker.fill(space) { device, range, fileOffset in
         try source.copy(fileOffset, to: device, range, check: maker.checkMaster, progress: progress.add)
       }
       try source.finish()
     }
-    for (file, outcome) in zip(files, outcomes) {
+    for (opened, outcome) in zip(batch, outcomes) {
       do {
         switch outcome {
         case .made: break
-        case .refused(let error): try copyAgain(file, with: maker, or: error)
+        case .refused(let error): try copyAgain(opened, with: maker, or: error)
         case .failed(let error): throw error
         }
-        tell(file)
+        tell(opened.file)
       } catch {
         fail(error)
       }
@@ -199,22 +226,18 @@ private final class Copy: Sendable {
     if settings.isVerbose { progress.printAbove("famfs cp: 100%: \(file.target.absolute)", isResult: true) }
   }
 
-  private func open(_ file: CopyPlan.File) throws(FamfsError) -> CopySource {
-    file.isStream
-      ? try CopySource(stream: file.source, size: file.size) : try CopySource(plain: file.source, size: file.size)
-  }
-
   /// Copies to a file that exists.
   /// - Parameter refusal: why it could not be made; holds unless it is a file.
-  private func copyAgain(_ file: CopyPlan.File, with maker: FileMaker, or refusal: FamfsError) throws {
-    let path = file.target
+  private func copyAgain(_ opened: Opened, with maker: FileMaker, or refusal: FamfsError) throws {
+    let path = opened.file.target
+    let size = opened.plain?.size ?? opened.file.size
     guard !path.isReserved, let there = try? FileStatus(path: path.absolute), there.kind == .regular else {
       throw refusal
     }
-    if there.size != file.size { throw FileMaker.otherSize(path, there.size, wanted: file.size) }
-    let source = try open(file)
+    if there.size != size { throw FileMaker.otherSize(path, there.size, wanted: size) }
+    let source = try opened.source()
     var (pages, different): (UInt64, UInt64) = (0, 0)
-    try maker.refill(path, size: file.size) { device, range, fileOffset in
+    try maker.refill(path, size: size) { device, range, fileOffset in
       if settings.compares {
         let found = try source.copyDifferences(
           fileOffset, to: device, range, check: maker.checkMaster, progress: progress.add)

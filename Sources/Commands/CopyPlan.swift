@@ -11,47 +11,58 @@ struct CopyPlan {
     let permissions: UInt32
   }
   struct File: Sendable {
-    let source: String
+    enum Source: Sendable {
+      /// A file, or what a path as it was given leads to.
+      case plain(SourcePlace)
+      /// Whatever can be read at this path from its start, or the standard input; it has to have the file's size.
+      case stream(String)
+    }
+
+    let source: Source
     let target: VolumePath
+    /// Bytes, as they were when it was planned; those of a stream are fixed.
     let size: UInt64
-    let permissions: UInt32
-    /// Whether the source is read from its start, and has to have `size` bytes.
-    var isStream = false
+  }
+
+  /// How sources are taken.
+  struct Options {
+    /// Whether directories are copied, with all that is in them.
+    var isRecursive = false
+    /// Whether the destination is what the copy is to be called, also when it is a directory.
+    var isExact = false
+    /// Whether symbolic links are left out; else they are followed, because the format has none.
+    var leavesLinksOut = false
+    /// The bytes of the one source, which is whatever can be read.
+    var streamSize: UInt64?
   }
 
   private(set) var directories: [Directory] = []
   private(set) var files: [File] = []
   /// 0, or the exit status for what had to be left out; each was told about.
   private(set) var status: Int32 = 0
-  private let isRecursive: Bool
-  /// What a stream has to have, in bytes.
-  private let streamSize: UInt64?
-  private var targets: Set<String> = []
+  private let options: Options
+  /// The paths of `files`, byte for byte: Swift takes some different names for equal.
+  private var targets: Set<[UInt8]> = []
   /// The file system that is copied to, as stat(2) numbers it.
   private let device: UInt64?
   private let complain: (String) -> Void
 
   /// Plans to copy `sources` to `destination`.
-  /// - Parameters:
-  ///   - exactly: `destination` is what the copy is to be called, also when it is a directory.
-  ///   - streamSize: the bytes of the one source, which is whatever can be read.
-  ///   - complain: gets a sentence for each thing that is left out.
+  /// - Parameter complain: gets a sentence for each thing that is left out.
   /// - Throws: a sentence, when there is nothing sensible to do.
   init(
-    _ sources: [String], to destination: String, recursive: Bool, exactly: Bool = false, streamSize: UInt64? = nil,
-    complain: @escaping (String) -> Void
+    _ sources: [String], to destination: String, _ options: Options, complain: @escaping (String) -> Void
   ) throws {
-    isRecursive = recursive
-    self.streamSize = streamSize
+    self.options = options
     self.complain = complain
     let target = try VolumePath(destination)
     device = (try? FileStatus(path: target.mount.mountPoint))?.device
-    let isDirectory = !exactly && (try? FileStatus(path: target.absolute))?.kind == .directory
-    if exactly && sources.count > 1 { throw UsageError("--no-target-directory takes one source") }
+    let isDirectory = !options.isExact && (try? FileStatus(path: target.absolute))?.kind == .directory
+    if options.isExact && sources.count > 1 { throw UsageError("--no-target-directory takes one source") }
     if !isDirectory && sources.count > 1 {
       throw FamfsError.other("\(destination) is no directory, and several sources need one; make it with famfs mkdir")
     }
-    if !isDirectory && destination.hasSuffix("/") && !(recursive && sources.count == 1) {
+    if !isDirectory && destination.utf8.last == UInt8(ascii: "/") && !(options.isRecursive && sources.count == 1) {
       throw FamfsError.other("\(destination) is no directory; make it with famfs mkdir, or leave the slash out")
     }
     if !isDirectory && !target.path.isEmpty { try target.checkParent() }
@@ -67,82 +78,98 @@ struct CopyPlan {
     let name = pathComponents(source).last ?? "/"
     let target = isDirectory && name != "." && name != "/" && name != ".." ? destination.appending(name) : destination
     if source.isEmpty { return leaveOut("an empty path names nothing; name a file to copy") }
-    if let streamSize {
+    if let streamSize = options.streamSize {
       if isDirectory && source == "-" {
         return leaveOut("\(destination.absolute) is a directory, and the standard input has no name; name the file")
       }
-      return files.append(
-        File(source: source, target: target, size: streamSize, permissions: 0o666 & ~currentUmask(), isStream: true))
+      return files.append(File(source: .stream(source), target: target, size: streamSize))
     }
     let found: FileStatus
-    do { found = try FileStatus(path: source) } catch {
+    do {
+      if options.leavesLinksOut, try FileStatus(ofLink: source).kind == .symbolicLink {
+        return leaveOut("\(source) was left out: it is a symbolic link", status: 22)
+      }
+      found = try FileStatus(path: source)
+    } catch {
       if source == "-" {
         return leaveOut("the standard input was left out: give its --size, which is fixed from the start", status: 22)
       }
       return leaveOut("\(source): \(error); name a file that can be read")
     }
     switch found.kind {
-    case .directory where !isRecursive: leaveOut("\(source) is a directory and was left out; copy it with -r")
-    case .directory: addTree(source, to: target)
-    default: addFile(source, found, to: target)
+    case .directory where !options.isRecursive: leaveOut("\(source) is a directory and was left out; copy it with -r")
+    case .directory:
+      if let real = try? realPath(source), target.absolute.isInside(real) {
+        return leaveOut("\(source) cannot be copied into itself")
+      }
+      addDirectory(SourcePlace(source, found, isLink: !options.leavesLinksOut), AT_FDCWD, [], to: target)
+    default: addFile(SourcePlace(source, found, isLink: !options.leavesLinksOut), found, to: target)
     }
   }
 
-  private mutating func addFile(_ source: String, _ found: FileStatus, to target: VolumePath) {
+  private mutating func addFile(_ source: SourcePlace, _ found: FileStatus, to target: VolumePath) {
     guard found.kind == .regular else {
-      return leaveOut("\(source) is no regular file and was left out; copy it alone, with its --size", status: 22)
+      return leaveOut("\(source.path) is no regular file and was left out; copy it alone, with its --size", status: 22)
     }
-    guard targets.insert(target.path).inserted else {
-      return leaveOut("\(source) was left out: another source is copied to \(target.absolute) already")
+    guard targets.insert(Array(target.path.utf8)).inserted else {
+      return leaveOut("\(source.path) was left out: another source is copied to \(target.absolute) already")
     }
     if found.device == device, let there = try? FileStatus(path: target.absolute), there.inode == found.inode {
-      return leaveOut("\(source) and \(target.absolute) are the same file, and it was left out; name another")
+      return leaveOut("\(source.path) and \(target.absolute) are the same file, and it was left out; name another")
     }
-    files.append(File(source: source, target: target, size: found.size, permissions: found.permissions & 0o777))
+    files.append(File(source: .plain(source), target: target, size: found.size))
   }
 
-  /// Walks a tree. Symbolic links are followed, for the format has none.
-  private mutating func addTree(_ source: String, to target: VolumePath) {
-    if let real = try? realPath(source), target.absolute.isInside(real) {
-      return leaveOut("\(source) cannot be copied into itself")
+  // MARK: Trees
+
+  /// Plans a directory and all that is in it. Names are found from their directory's descriptor, so that no directory on
+  /// the way can be exchanged for another.
+  /// - Parameters:
+  ///   - parent: the descriptor that the directory's name is found from.
+  ///   - around: the directories that it lies in.
+  private mutating func addDirectory(
+    _ place: SourcePlace, _ parent: Int32, _ around: [SourceIdentity], to target: VolumePath
+  ) {
+    if around.contains(place.identity) {
+      return leaveOut("\(place.path) was left out: it leads back to a directory around it")
     }
-    guard let first = strdup(source) else { return leaveOut("\(source): \(Errno.noMemory)") }
-    defer { free(first) }
-    var roots: [UnsafeMutablePointer<CChar>?] = [first, nil]
-    guard
-      let walk = fts_open(
-        &roots, FTS_LOGICAL | FTS_NOCHDIR,
-        { a, b in
-          guard let a = a?.pointee, let b = b?.pointee else { return 0 }
-          return strcmp(CopyPlan.path(of: a), CopyPlan.path(of: b))
-        })
-    else { return leaveOut("\(source): \(Errno.current)") }
-    defer { fts_close(walk) }
-    while let entry = fts_read(walk)?.pointee {
-      let path = String(cString: entry.fts_path)
-      let inside = path.utf8.dropFirst(source.utf8.count).drop { $0 == UInt8(ascii: "/") }
-      let place = inside.isEmpty ? target : target.appending(String(decoding: inside, as: UTF8.self))
-      addEntry(entry, path, to: place)
+    // Nothing in it could be made; and so the depth of what is walked has a limit.
+    if target.path.utf8.count > EntryPath.maximum {
+      return leaveOut("\(place.path) was left out: the path is longer than \(EntryPath.maximum) bytes")
+    }
+    do {
+      let flags: OpenOptions = [.readOnly, .directory, .nonBlocking, .noTerminal]
+      let file = try FileDescriptor(opening: place.name, in: parent, place.isLink ? flags : [flags, .noFollow])
+      let status = try file.status()
+      guard SourceIdentity(status) == place.identity else { throw Errno.stale }
+      if !target.path.isEmpty {
+        directories.append(Directory(target: target, permissions: status.permissions & 0o777))
+      }
+      for name in try file.names().sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+        addEntry(name, of: place, file.rawValue, around + [place.identity], to: target.appending(name))
+      }
+    } catch {
+      leaveOut("\(place.path) was left out: \(error)")
     }
   }
 
-  private static func path(of entry: UnsafePointer<FTSENT>) -> UnsafeMutablePointer<CChar> { entry.pointee.fts_accpath }
-
-  private mutating func addEntry(_ entry: FTSENT, _ path: String, to place: VolumePath) {
-    if isDamaged(path) {
-      if Int32(entry.fts_info) != FTS_DP { leaveOut("\(path) was left out: its name is not UTF-8") }
-      return
-    }
-    switch Int32(entry.fts_info) {
-    case FTS_D:
-      let permissions = UInt32(entry.fts_statp.pointee.st_mode) & 0o777
-      if !place.path.isEmpty { directories.append(Directory(target: place, permissions: permissions)) }
-    case FTS_DP: break
-    case FTS_F, FTS_DEFAULT, FTS_SL:
-      do { addFile(path, try FileStatus(path: path), to: place) } catch { leaveOut("\(path): \(error)") }
-    case FTS_DC: leaveOut("\(path) was left out: it leads back to a directory around it")
-    case FTS_SLNONE: leaveOut("\(path) was left out: it is a symbolic link to nothing")
-    default: leaveOut("\(path): \(Errno(rawValue: entry.fts_errno))")
+  private mutating func addEntry(
+    _ name: String, of directory: SourcePlace, _ descriptor: Int32, _ around: [SourceIdentity], to target: VolumePath
+  ) {
+    let path = directory.path + "/" + name
+    do throws(Errno) {
+      var found = try FileStatus(of: name, in: descriptor, followingLinks: false)
+      let isLink = found.kind == .symbolicLink
+      if isLink && options.leavesLinksOut { return leaveOut("\(path) was left out: it is a symbolic link", status: 22) }
+      if isLink { found = try FileStatus(of: name, in: descriptor, followingLinks: true) }
+      let place = SourcePlace(name, in: directory, found, isLink: isLink)
+      if found.kind == .directory {
+        addDirectory(place, descriptor, around, to: target)
+      } else {
+        addFile(place, found, to: target)
+      }
+    } catch {
+      leaveOut(error == .noEntry ? "\(path) was left out: it is a symbolic link to nothing" : "\(path): \(error)")
     }
   }
 }

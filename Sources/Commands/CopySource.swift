@@ -9,7 +9,10 @@ import Platform
 final class CopySource {
   private let file: FileDescriptor
   private let name: String
-  private let size: UInt64
+  /// Bytes: those of the file when it was opened, or that have to come.
+  let size: UInt64
+  /// Permission bits of the file when it was opened.
+  let permissions: UInt32
   private let isStream: Bool
   /// Whether there can be holes to look for.
   private let isSparse: Bool
@@ -28,18 +31,16 @@ final class CopySource {
   /// The names of this process's standard input.
   static func isStandardInput(_ name: String) -> Bool { name == "-" || name == "/dev/stdin" }
 
-  /// Opens a plain file that has to have at least `size` bytes when all is read.
-  init(plain path: String, size: UInt64) throws(FamfsError) {
-    do throws(Errno) {
-      // Without waiting: what was a file when the copy was planned may be a fifo by now.
-      file = try FileDescriptor(opening: path, [.readOnly, .nonBlocking])
-      let status = try file.status()
-      guard status.kind == .regular else { throw Errno.invalidArgument }
-      isSparse = size >= CopySource.sparse && status.allocated < size
-    } catch {
-      throw .other("\(path) cannot be read: \(error)")
-    }
-    (name, self.size, isStream, buffer) = (path, size, false, CopySource.buffer(for: size))
+  /// Opens a plain file that was planned.
+  /// - Throws: a sentence, also when another file has its name by now.
+  init(plain place: SourcePlace, by opener: SourceOpener) throws(FamfsError) {
+    file = try opener.open(place)
+    let status: FileStatus
+    do { status = try file.status() } catch { throw .other("\(place.path) cannot be read: \(error)") }
+    (name, size, isStream) = (place.path, status.size, false)
+    permissions = status.permissions & 0o777
+    isSparse = size >= CopySource.sparse && status.allocated < size
+    buffer = CopySource.buffer(for: size)
   }
 
   /// Opens anything that can be read from its start, or the standard input, for exactly `size` bytes.
@@ -48,14 +49,18 @@ final class CopySource {
       file =
         CopySource.isStandardInput(path)
         ? FileDescriptor(owning: try retrying { weft_duplicate(STDIN_FILENO) })
-        : try FileDescriptor(opening: path, .readOnly)
+        : try FileDescriptor(opening: path, [.readOnly, .noTerminal])
       if try file.status().kind == .directory { throw Errno.isDirectory }
     } catch {
       throw .other("\(path == "-" ? "the standard input" : path) cannot be read: \(error)")
     }
     name = path == "-" ? "the standard input" : path
     (self.size, isStream, isSparse, buffer) = (size, true, false, CopySource.buffer(for: size))
+    permissions = CopySource.streamPermissions
   }
+
+  /// What the copy of a stream gets.
+  static var streamPermissions: UInt32 { 0o666 & ~currentUmask() }
 
   /// A run of a file's bytes, and what is to become of it.
   enum Piece {

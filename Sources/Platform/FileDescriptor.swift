@@ -46,6 +46,10 @@ public struct OpenOptions: OptionSet, Sendable {
   public static var direct: OpenOptions { OpenOptions(rawValue: weft_direct()) }
   /// The C constant is `O_NONBLOCK`.
   public static let nonBlocking = OpenOptions(rawValue: O_NONBLOCK)
+  /// The C constant is `O_NOCTTY`: a terminal does not become this process's.
+  public static let noTerminal = OpenOptions(rawValue: O_NOCTTY)
+  /// The C constant is `O_PATH`: finds a file and does not open it, which can already do something to a device.
+  public static let pathOnly = OpenOptions(rawValue: 0o10000000)
 }
 
 /// What a file is, by stat(2).
@@ -113,6 +117,14 @@ public struct FileStatus: Sendable {
     self.init(status)
   }
 
+  /// The status of a name in an open directory; AT_FDCWD stands for the working directory. The corresponding C function
+  /// is `fstatat`.
+  public init(of name: String, in directory: Int32, followingLinks: Bool) throws(Errno) {
+    var status = stat()
+    try retrying { fstatat(directory, name, &status, followingLinks ? 0 : AT_SYMLINK_NOFOLLOW) }
+    self.init(status)
+  }
+
   /// The status of the file at a path that need not be UTF-8; it holds no NUL.
   public init(path: [UInt8]) throws(Errno) {
     var status = stat()
@@ -126,6 +138,12 @@ extension FileDescriptor {
   /// Opens a file. The corresponding C function is `open`.
   public init(opening path: String, _ options: OpenOptions, mode: UInt32 = 0o600) throws(Errno) {
     rawValue = try retrying { open(path, options.rawValue | O_CLOEXEC, mode) }
+  }
+
+  /// Opens a name in an open directory; AT_FDCWD stands for the working directory. The corresponding C function is
+  /// `openat`.
+  public init(opening name: String, in directory: Int32, _ options: OpenOptions) throws(Errno) {
+    rawValue = try retrying { openat(directory, name, options.rawValue | O_CLOEXEC) }
   }
 
   /// The corresponding C function is `fstat`.
