@@ -111,7 +111,7 @@ struct CopyPlan {
     guard found.kind == .regular else {
       return leaveOut("\(source.path) is no regular file and was left out; copy it alone, with its --size", status: 22)
     }
-    guard targets.insert(Array(target.path.utf8)).inserted else {
+    guard targets.insert(target.path.fileNameBytes).inserted else {
       return leaveOut("\(source.path) was left out: another source is copied to \(target.absolute) already")
     }
     if found.device == device, let there = try? FileStatus(path: target.absolute), there.inode == found.inode {
@@ -134,7 +134,7 @@ struct CopyPlan {
       return leaveOut("\(place.path) was left out: it leads back to a directory around it")
     }
     // Nothing in it could be made; and so the depth of what is walked has a limit.
-    if target.path.utf8.count > EntryPath.maximum {
+    if target.path.fileNameBytes.count > EntryPath.maximum {
       return leaveOut("\(place.path) was left out: the path is longer than \(EntryPath.maximum) bytes")
     }
     do {

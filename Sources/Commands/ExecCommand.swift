@@ -25,9 +25,9 @@ enum ExecCommand: Verb {
     // Others that were asked for stay, behind ours.
     let before = environment("LD_PRELOAD").map { ":" + $0 } ?? ""
     setenv("LD_PRELOAD", path + before, 1)
-    var words = arguments.operands.map { strdup($0) } + [nil]
+    var words = arguments.operands.map { strdup($0.cFileName) } + [nil]
     defer { for word in words { free(word) } }
-    execvp(program, &words)
+    execvp(program.cFileName, &words)
     let error = Errno.current
     printError("\(command): \(program) cannot be run: \(error)")
     return error == .noEntry ? 127 : 126
@@ -40,7 +40,7 @@ enum ExecCommand: Verb {
     }
     let folder = own.split(separator: "/").dropLast(2).joined(separator: "/")
     let path = "/\(folder)/lib/\(library)"
-    guard access(path, R_OK) == 0 else {
+    guard access(path.cFileName, R_OK) == 0 else {
       throw .other("\(path) is missing; install the program whole, by make install")
     }
     // The loader takes blanks and colons for separators.

@@ -166,10 +166,10 @@ struct MountCheck: ~Copyable {
 
   /// Where the mount shows an entry: bytes, for a name need not be UTF-8. Nil when it shows another part of the volume.
   private func place(of path: EntryPath) -> [UInt8]? {
-    let root = pathComponents(mount.root).map { Array($0.utf8) + [UInt8(ascii: "/")] }.joined()
+    let root = pathComponents(mount.root).map { $0.fileNameBytes + [UInt8(ascii: "/")] }.joined()
     return path.withBytes { path in
       guard path.starts(with: root) else { return nil }
-      return Array(mount.mountPoint.utf8) + [UInt8(ascii: "/")] + path.dropFirst(root.count)
+      return mount.mountPoint.fileNameBytes + [UInt8(ascii: "/")] + path.dropFirst(root.count)
     }
   }
 
@@ -195,7 +195,6 @@ struct MountCheck: ~Copyable {
       return "it lies on device \(missing.device), which this host does not have"
     }
     let path = "\(record.path)"
-    if isDamaged(path) { return nil }  // a message to the daemon is UTF-8: it cannot be asked for this one
     do throws(FamfsError) {
       guard case .mapped(let layout, let size) = try client.ask(.map(path)) else { throw ControlClient.nonsense }
       return layout == record.layout && size == record.size ? nil : "the daemon maps it elsewhere than the log has it"

@@ -31,7 +31,7 @@ enum QueueMaker {
       Part(path: path + QueueFiles.suffix, size: QueueShape.consumerFileSize, words: QueueShape.consumerWords),
       Part(path: path, size: shape.fileSize, words: shape.producerWords),
     ]
-    for part in parts where access(part.path, F_OK) == 0 {
+    for part in parts where access(part.path.cFileName, F_OK) == 0 {
       throw CommandError("\(part.path) exists already; remove it or choose another name")
     }
     let mode = 0o644 & ~currentUmask()
@@ -92,7 +92,7 @@ enum QueueMaker {
         }
       }
     } catch {
-      for path in made { unlink(path) }
+      for path in made { unlink(path.cFileName) }
       throw CommandError("\(current) cannot be made: \(error)")
     }
   }

@@ -220,7 +220,8 @@ final class QueueRun: Sendable {
   private func checkStatusFile() throws {
     guard let file = settings.statusFile else { return }
     let folder = file.contains("/") ? String(file.prefix(through: file.lastIndex(of: "/") ?? file.startIndex)) : "."
-    let isWritable = access(file, F_OK) == 0 ? access(file, W_OK) == 0 : access(folder, W_OK | X_OK) == 0
+    let isWritable =
+      access(file.cFileName, F_OK) == 0 ? access(file.cFileName, W_OK) == 0 : access(folder.cFileName, W_OK | X_OK) == 0
     if !isWritable { throw CommandError("--statusfile \(file) cannot be written: \(Errno.current); name another file") }
   }
 

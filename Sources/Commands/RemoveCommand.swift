@@ -48,7 +48,7 @@ enum RemoveCommand: Verb {
   /// Checks that something may be removed; nil when it is not there and need not be.
   private static func find(_ operand: String, _ arguments: Arguments) throws -> VolumePath? {
     var byte: CChar = 0
-    if readlink(operand, &byte, 1) >= 0 {
+    if readlink(operand.cFileName, &byte, 1) >= 0 {
       throw FamfsError.other("\(operand) is a symbolic link, which no famfs has; name the file itself")
     }
     let path = try VolumePath(operand)
@@ -64,7 +64,7 @@ enum RemoveCommand: Verb {
     return path
   }
 
-  private static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+  private static func exists(_ path: String) -> Bool { access(path.cFileName, F_OK) == 0 }
 }
 
 /// Removes files and directories, one entry of the log each.
@@ -84,15 +84,12 @@ private struct Remover {
     let isDirectory = try FileStatus(path: path.absolute).kind == .directory
     if isDirectory {
       for name in directoryNames(path.absolute) {
-        if isDamaged(name) {
-          throw FamfsError.other("\(path.absolute) has a name in it that is not UTF-8, and cannot be removed")
-        }
         try remove(path.appending(name))
       }
     }
     // What is not committed is removed as on any file system.
     do throws(Errno) {
-      try retrying { isDirectory ? rmdir(path.absolute) : unlink(path.absolute) }
+      try retrying { isDirectory ? rmdir(path.absolute.cFileName) : unlink(path.absolute.cFileName) }
     } catch {
       guard error == .notPermitted || error == .readOnlyFileSystem else {
         throw FamfsError.other("\(path.absolute) cannot be removed: \(error)")

@@ -15,7 +15,6 @@ struct SimulatedDevice {
   /// read and change the volume.
   /// - Parameter taking: whether a file of this size is taken that is there already and is this user's own.
   init(_ path: String, size: UInt64, taking: Bool = false) throws(FamfsError) {
-    if isDamaged(path) { throw FamfsError.other("\(path): the path is not UTF-8, so it cannot be made; rename it") }
     let made: FileDescriptor
     do throws(Errno) {
       made = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o600)
@@ -28,7 +27,7 @@ struct SimulatedDevice {
       try SimulatedDevice.enlarge(made, to: size, path)
       self.init(path: path, isNew: true, try made.status())
     } catch {
-      unlink(path)
+      unlink(path.cFileName)
       throw error as? FamfsError ?? SimulatedDevice.cannotMake(path, error as? Errno ?? .inputOutput)
     }
   }
@@ -103,7 +102,7 @@ struct SimulatedDevice {
   }
 
   /// Takes it away again, if this made it.
-  func remove() { if isNew { unlink(path) } }
+  func remove() { if isNew { unlink(path.cFileName) } }
 }
 
 /// The huge pages of one size that this machine has set apart.

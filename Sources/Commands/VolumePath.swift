@@ -17,7 +17,6 @@ struct VolumePath {
   /// - Throws: a sentence, when it lies in no famfs mount.
   init(_ text: String, among mounts: [Mount]? = nil) throws(FamfsError) {
     guard !text.isEmpty else { throw .other("an empty path names nothing; give a path in a mounted famfs") }
-    if isDamaged(text) { throw .other("\(text): the path is not UTF-8, and only UTF-8 names can be made; rename it") }
     var missing: [String] = []
     var existing = text
     var real: String?

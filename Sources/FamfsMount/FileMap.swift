@@ -41,6 +41,6 @@ enum FileMap {
     }
     text += "size \(node.size) chunk \(layout.chunkSize)\n"
     for extent in layout.extents.array { text += "extent \(extent.device) \(extent.offset) \(extent.length)\n" }
-    return Array(text.utf8)
+    return text.fileNameBytes
   }
 }

@@ -91,6 +91,6 @@ struct KernelMaps: Sendable {
   func device(_ index: UInt32) throws(Errno) -> [UInt8] {
     guard let device = try? volume.memory(UInt64(index)) else { throw .noDevice }
     guard let mode = mode(device), modes.contains(mode) else { throw .notSupported }
-    do throws(Errno) { return Array(try realPath(device.path).utf8) } catch { throw .noDevice }
+    do throws(Errno) { return try realPath(device.path).fileNameBytes } catch { throw .noDevice }
   }
 }

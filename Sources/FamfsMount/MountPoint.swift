@@ -33,7 +33,9 @@ enum MountPoint {
   /// Asks a new mount something that only its daemon can answer.
   static func checkAnswers(_ path: String) throws(FamfsError) {
     var status = statvfs()
-    if statvfs(path, &status) == -1 { throw .other("\(path) is mounted but does not answer: \(Errno.current)") }
+    if statvfs(path.cFileName, &status) == -1 {
+      throw .other("\(path) is mounted but does not answer: \(Errno.current)")
+    }
   }
 
   private static func statusError(of path: String) -> Errno? {
@@ -42,7 +44,7 @@ enum MountPoint {
   }
 
   private static func isEmpty(_ path: String) throws(FamfsError) -> Bool {
-    guard let directory = opendir(path) else { throw .other("mount point \(path): \(Errno.current)") }
+    guard let directory = opendir(path.cFileName) else { throw .other("mount point \(path): \(Errno.current)") }
     defer { closedir(directory) }
     var count = 0
     while readdir(directory) != nil { count += 1 }

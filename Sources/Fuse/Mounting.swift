@@ -47,9 +47,9 @@ public enum Mounting {
     let detach = Int32(2)  // MNT_DETACH
     do throws(Errno) {
       do throws(Errno) {
-        try retrying { umount2(mountPoint, noFollow) }
+        try retrying { umount2(mountPoint.cFileName, noFollow) }
       } catch .busy where lazily {
-        try retrying { umount2(mountPoint, noFollow | detach) }
+        try retrying { umount2(mountPoint.cFileName, noFollow | detach) }
       }
     } catch {
       throw .unmount(mountPoint, error)
@@ -58,14 +58,13 @@ public enum Mounting {
 
   /// The directory's path without symbolic links, as the mount table has it.
   private static func resolve(_ mountPoint: String) throws(MountError) -> String {
-    guard let resolved = realpath(mountPoint, nil) else { throw .mountPoint(mountPoint, .current) }
-    defer { free(resolved) }
-    let path = String(cString: resolved)
+    let path: String
     do throws(Errno) {
+      path = try realPath(mountPoint)
       guard try FileStatus(path: path).kind == .directory else { throw Errno.notDirectory }
       // Of a FUSE mount whose server is gone stat(2) may answer from a cache, statfs(2) never does.
       var space = statvfs()
-      try retrying { statvfs(path, &space) }
+      try retrying { statvfs(path.cFileName, &space) }
     } catch {
       throw .mountPoint(mountPoint, error)
     }
@@ -79,7 +78,7 @@ public enum Mounting {
     if !options.allowsPrograms { flags |= UInt(MS_NOEXEC) }
     let data = rootOptions(descriptor.rawValue, options)
     do throws(Errno) {
-      try retrying { Glibc.mount(options.source, path, "fuse." + options.subtype, flags, data) }
+      try retrying { Glibc.mount(options.source.cFileName, path.cFileName, "fuse." + options.subtype, flags, data) }
     } catch {
       throw .mount(path, error)
     }

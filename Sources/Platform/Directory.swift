@@ -3,7 +3,7 @@ import Glibc
 
 /// The names in a directory, without `.` and `..`, in no order; none when it cannot be read.
 public func directoryNames(_ path: String) -> [String] {
-  guard let directory = opendir(path) else { return [] }
+  guard let directory = opendir(path.cFileName) else { return [] }
   defer { closedir(directory) }
   return (try? names(in: directory)) ?? []
 }
@@ -16,7 +16,7 @@ private func names(in directory: OpaquePointer) throws(Errno) -> [String] {
       if errno != 0 { throw .current }
       return names
     }
-    let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(fileName: $0.prefix { $0 != 0 }) }
     if name != "." && name != ".." { names.append(name) }
   }
 }

@@ -106,14 +106,14 @@ public struct FileStatus: Sendable {
   /// The status of the file at `path`, through symbolic links. The corresponding C function is `stat`.
   public init(path: String) throws(Errno) {
     var status = stat()
-    try retrying { stat(path, &status) }
+    try retrying { stat(path.cFileName, &status) }
     self.init(status)
   }
 
   /// The status of what is at `path`, which may be a symbolic link. The corresponding C function is `lstat`.
   public init(ofLink path: String) throws(Errno) {
     var status = stat()
-    try retrying { lstat(path, &status) }
+    try retrying { lstat(path.cFileName, &status) }
     self.init(status)
   }
 
@@ -121,7 +121,7 @@ public struct FileStatus: Sendable {
   /// is `fstatat`.
   public init(of name: String, in directory: Int32, followingLinks: Bool) throws(Errno) {
     var status = stat()
-    try retrying { fstatat(directory, name, &status, followingLinks ? 0 : AT_SYMLINK_NOFOLLOW) }
+    try retrying { fstatat(directory, name.cFileName, &status, followingLinks ? 0 : AT_SYMLINK_NOFOLLOW) }
     self.init(status)
   }
 
@@ -137,13 +137,13 @@ public struct FileStatus: Sendable {
 extension FileDescriptor {
   /// Opens a file. The corresponding C function is `open`.
   public init(opening path: String, _ options: OpenOptions, mode: UInt32 = 0o600) throws(Errno) {
-    rawValue = try retrying { open(path, options.rawValue | O_CLOEXEC, mode) }
+    rawValue = try retrying { open(path.cFileName, options.rawValue | O_CLOEXEC, mode) }
   }
 
   /// Opens a name in an open directory; AT_FDCWD stands for the working directory. The corresponding C function is
   /// `openat`.
   public init(opening name: String, in directory: Int32, _ options: OpenOptions) throws(Errno) {
-    rawValue = try retrying { openat(directory, name, options.rawValue | O_CLOEXEC) }
+    rawValue = try retrying { openat(directory, name.cFileName, options.rawValue | O_CLOEXEC) }
   }
 
   /// The corresponding C function is `fstat`.

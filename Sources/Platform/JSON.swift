@@ -61,7 +61,8 @@ public indirect enum JSON: Sendable {
   }
 
   /// The format asks for an escape of controls below 32, quote and backslash. Those from 127 to 159 are escaped too,
-  /// for a terminal obeys them.
+  /// because a terminal obeys them. A byte of a
+  /// file's name that is not UTF-8 stands there as the text `\xff`.
   private static func quote(_ value: String, to text: inout String) {
     text += "\""
     for scalar in value.unicodeScalars {
@@ -74,7 +75,8 @@ public indirect enum JSON: Sendable {
       case _ where scalar.value < 32 || (127..<160).contains(scalar.value):
         let digits = String(scalar.value, radix: 16)
         text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: text.unicodeScalars.append(scalar)
+      default:
+        if let byte = scalar.fileNameEscape { text += "\\" + byte } else { text.unicodeScalars.append(scalar) }
       }
     }
     text += "\""

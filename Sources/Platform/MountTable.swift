@@ -61,7 +61,7 @@ public struct Mount: Sendable, Equatable {
   }
 
   static func parse(_ table: [UInt8]) -> [Mount] {
-    table.split(separator: UInt8(ascii: "\n")).compactMap { Mount(line: String(decoding: $0, as: UTF8.self)[...]) }
+    table.split(separator: UInt8(ascii: "\n")).compactMap { Mount(line: String(fileName: $0)[...]) }
   }
 
   /// The value of an option `NAME=VALUE`; nil when it is not there.

@@ -60,13 +60,17 @@ public enum StandardStreams {
   }
 }
 
-/// A text that a terminal shows and does not obey: control characters other than newline and tab become `?`.
+/// A text that a terminal shows and does not obey: control characters other than newline and tab become `?`. A byte of a
+/// file's name that is not UTF-8 becomes `\xff`.
 public func printable(_ text: String) -> String {
   let isHarmless: (Unicode.Scalar) -> Bool = { scalar in
-    scalar == "\n" || scalar == "\t" || scalar.value >= 160 || (32..<127).contains(scalar.value)
+    scalar == "\n" || scalar == "\t" || scalar.value >= 160 && scalar.fileNameByte == nil
+      || (32..<127).contains(scalar.value)
   }
   if text.unicodeScalars.allSatisfy(isHarmless) { return text }
-  return String(String.UnicodeScalarView(text.unicodeScalars.map { isHarmless($0) ? $0 : "?" }))
+  return text.unicodeScalars.reduce(into: "") { text, scalar in
+    if isHarmless(scalar) { text.unicodeScalars.append(scalar) } else { text += scalar.fileNameEscape ?? "?" }
+  }
 }
 
 /// - Returns: why not all of it was written.

@@ -2,9 +2,9 @@ import Glibc
 
 /// The path of an existing file without symbolic links, `.` and `..`. The corresponding C function is `realpath`.
 public func realPath(_ path: String) throws(Errno) -> String {
-  guard let found = realpath(path, nil) else { throw .current }
+  guard let found = realpath(path.cFileName, nil) else { throw .current }
   defer { free(found) }
-  return String(cString: found)
+  return String(cFileName: found)
 }
 
 /// The best name for a file that a process with another working directory is to find: its real path, or, where the
@@ -15,7 +15,7 @@ public func canonicalPath(_ path: String) -> String {
 
 /// A path made absolute by its name alone.
 public func absolutePath(_ path: String) -> String {
-  guard !path.isEmpty, !path.hasPrefix("/"), let here = try? realPath(".") else { return path }
+  guard !path.isEmpty, path.utf8.first != UInt8(ascii: "/"), let here = try? realPath(".") else { return path }
   return here + "/" + path
 }
 
@@ -23,6 +23,3 @@ public func absolutePath(_ path: String) -> String {
 public func pathComponents(_ path: some StringProtocol) -> [String] {
   path.utf8.split(separator: UInt8(ascii: "/")).map { String(decoding: $0, as: UTF8.self) }
 }
-
-/// Whether a text came from bytes that are no UTF-8, which Swift's strings cannot hold.
-public func isDamaged(_ path: String) -> Bool { path.unicodeScalars.contains("\u{fffd}") }

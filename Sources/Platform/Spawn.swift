@@ -49,7 +49,7 @@ public enum Spawn {
     let session = options.isDaemon ? weft_spawn_new_session() : 0
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | session)
 
-    var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+    var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0.cFileName) }
     argv.append(nil)
     var variables: [UnsafeMutablePointer<CChar>?] = options.variables.map { strdup($0) }
     defer { for text in argv + variables { free(text) } }
@@ -60,7 +60,7 @@ public enum Spawn {
     }
     variables.append(nil)
     var child = pid_t()
-    let failure = posix_spawnp(&child, program, &actions, &attributes, argv, variables)
+    let failure = posix_spawnp(&child, program.cFileName, &actions, &attributes, argv, variables)
     if failure != 0 { throw Errno(rawValue: failure) }
     return child
   }

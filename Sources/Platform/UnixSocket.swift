@@ -17,7 +17,7 @@ public struct MessageSocket: ~Copyable, Sendable {
     let file = try open()
     let number = file.rawValue
     try withUnixAddress(path) { (address, length) throws(Errno) in try retrying { bind(number, address, length) } }
-    try retrying { chmod(path, 0o600) }
+    try retrying { chmod(path.cFileName, 0o600) }
     try retrying { listen(number, 128) }
     return MessageSocket(owning: file)
   }
@@ -71,7 +71,7 @@ func withUnixAddress(
   var address = sockaddr_un()
   address.sun_family = sa_family_t(AF_UNIX)
   let isAbstract = name.utf8.first == UInt8(ascii: "@")
-  let bytes = isAbstract ? [0] + name.utf8.dropFirst() : Array(name.utf8)
+  let bytes = isAbstract ? [0] + name.utf8.dropFirst() : name.fileNameBytes
   let fits = withUnsafeMutableBytes(of: &address.sun_path) { field in
     guard bytes.count < field.count else { return false }
     field.copyBytes(from: bytes)
@@ -99,7 +99,7 @@ public func listeningStream(at path: String) throws(Errno) -> FileDescriptor {
   try withUnixAddress(path) { (address, length) throws(Errno) in
     try retrying { bind(number, address, length) }
   }
-  try retrying { chmod(path, 0o600) }
+  try retrying { chmod(path.cFileName, 0o600) }
   try retrying { listen(number, 128) }
   return file
 }

@@ -1,4 +1,4 @@
 import Commands
 import Glibc
 
-exit(Program.main(CommandLine.arguments))
+exit(Program.main((0..<Int(CommandLine.argc)).compactMap { CommandLine.unsafeArgv[$0].map { String(cFileName: $0) } }))

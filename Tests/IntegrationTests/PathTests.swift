@@ -61,25 +61,6 @@ struct PathTests {
     }
   }
 
-  @Test("a name that is not UTF-8 is left out by its name, and not made under another one")
-  func notText() throws {
-    try withVolume(size: "32m") { volume in
-      let tree = volume.room.directory("tree")
-      try volume.room.file("tree/good", contents(10))
-      let script = """
-        name=$(printf 'caf\\351'); mkdir "\(tree)/$name"; echo a > "\(tree)/$name/inside"; echo b > "\(tree)/b$name"
-        '\(Machine.program("famfs"))' "$@" "\(volume.master)/$name"
-        """
-      let made = try run(["sh", "-c", script, "sh", "creat", "-s", "5"], environment: Host.master.environment)
-      expectRefusal(made, naming: ["UTF-8"])
-      let copied = try volume.famfs("cp", "-r", tree, volume.master + "/copy")
-      #expect(copied.status == 1)
-      #expect(copied.complaints.count == 3, "\(copied)")
-      #expect(copied.complaints.allSatisfy { $0.contains("UTF-8") }, "\(copied)")
-      #expect(try run(["find", volume.master, "-name", "[!.]*", "-printf", "%P\n"]).stdout == "\ncopy\ncopy/good\n")
-    }
-  }
-
   @Test("mkdir, creat and cp work through a bind mount of a directory")
   func bindMount() throws {
     try withVolume(size: "32m") { volume in

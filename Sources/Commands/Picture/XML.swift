@@ -1,3 +1,5 @@
+import Platform
+
 /// Text as it stands in XML 1.0, between tags and in attributes.
 enum XML {
   /// Markup becomes references; what no XML may hold, not even as a reference, becomes U+FFFD, and so do the controls
@@ -13,7 +15,7 @@ enum XML {
       case "'": escaped += "&#39;"
       case _ where scalar.value < 32 || (127..<160).contains(scalar.value) || (0xfffe...0xffff).contains(scalar.value):
         escaped.unicodeScalars.append("\u{fffd}")
-      default: escaped.unicodeScalars.append(scalar)
+      default: escaped += scalar.fileNameEscape ?? String(scalar)
       }
     }
     return escaped

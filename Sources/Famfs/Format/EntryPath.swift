@@ -30,11 +30,7 @@ public struct EntryPath: Hashable, Sendable, CustomStringConvertible {
 
   /// Checks a path given by a person. Surplus slashes and `.` components are the caller's to remove.
   public init(_ text: String) throws(EntryPathError) {
-    var text = text
-    let bytes = text.withUTF8 { Array($0) }
-    guard bytes.count <= EntryPath.maximum else { throw .tooLong }
-    guard !bytes.contains(0) else { throw .nul }
-    try self.init(length: bytes.count) { bytes[$0] }
+    try self.init(bytes: text.fileNameBytes)
   }
 
   /// Checks a path of any bytes.
@@ -96,8 +92,8 @@ public struct EntryPath: Hashable, Sendable, CustomStringConvertible {
     for place in 0..<EntryPath.fieldSize { bytes.set(offset + place, storage[place]) }
   }
 
-  /// The text; bytes that are no UTF-8 are replaced.
-  public var description: String { withBytes { String(decoding: $0, as: UTF8.self) } }
+  /// The text, from which the same path can be made again.
+  public var description: String { withBytes { String(fileName: $0) } }
 }
 
 /// Why a path cannot be in a log entry.

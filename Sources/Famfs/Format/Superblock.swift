@@ -79,7 +79,7 @@ public struct Superblock: Equatable, Sendable {
     flags = bytes.u32(104)
     deviceSize = bytes.u64(112)
     devicePath = bytes.extracting(136..<200).withUnsafeBytes { path in
-      String(decoding: path.prefix { $0 != 0 }, as: UTF8.self)
+      String(fileName: path.prefix { $0 != 0 })
     }
     guard major == 2 else { throw .wrongFormat(major, minor) }
     guard logOffset == Superblock.area, Superblock.isLogLength(logLength) else { throw .badLog(logOffset, logLength) }
@@ -113,7 +113,7 @@ public struct Superblock: Equatable, Sendable {
     bytes.set(104, flags)
     bytes.set(112, deviceSize)
     deviceUUID.store(into: &bytes, at: 120)
-    for (place, byte) in devicePath.utf8.prefix(63).enumerated() { bytes.set(136 + place, byte) }
+    for (place, byte) in devicePath.fileNameBytes.prefix(63).enumerated() { bytes.set(136 + place, byte) }
   }
 
   /// Where data begins, in bytes.

@@ -71,7 +71,7 @@ struct LogReader: ~Copyable {
     let field = bytes.u32(8) == 0 ? 40 : bytes.u32(8) <= 2 ? 28 : nil
     guard let field else { return nil }
     let text = bytes.extracting(field..<field + EntryPath.fieldSize).withUnsafeBytes { bytes in
-      String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      String(fileName: bytes.prefix { $0 != 0 })
     }
     return text.isEmpty ? nil : text
   }

@@ -83,7 +83,7 @@ struct Namespace: Sendable {
   }
 
   /// A node's path from the root, without a slash in front; empty for the root.
-  func path(of number: NodeNumber) -> String { String(decoding: pathBytes(of: number), as: UTF8.self) }
+  func path(of number: NodeNumber) -> String { String(fileName: pathBytes(of: number)) }
 
   /// The same, byte for byte.
   func pathBytes(of number: NodeNumber) -> [UInt8] {

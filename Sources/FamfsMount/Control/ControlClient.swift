@@ -70,9 +70,9 @@ public struct ControlClient: ~Copyable, Sendable {
     let value = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
     defer { value.deallocate() }
     let count = try retrying {
-      weft_getxattr(mountPoint, FamfsFileSystem.folderAttribute, value.baseAddress, value.count)
+      weft_getxattr(mountPoint.cFileName, FamfsFileSystem.folderAttribute, value.baseAddress, value.count)
     }
-    return String(decoding: value[..<count], as: UTF8.self)
+    return String(fileName: value[..<count])
   }
 
   /// Asks and waits for the answer.

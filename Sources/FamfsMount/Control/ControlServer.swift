@@ -187,7 +187,7 @@ final class ControlServer: Sendable {
       return .done
     case .commitStaged(let path):
       guard volume.role == .master else { throw FamfsError.notMaster(volume.master) }
-      try staging?.commit(at: Array(path.utf8))
+      try staging?.commit(at: path.fileNameBytes)
       return .done
     case .commit(let ids):
       // Those that were made are no reservations any more, and cancelling them does nothing.

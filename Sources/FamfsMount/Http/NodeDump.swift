@@ -24,7 +24,7 @@ final class NodeDump: HttpStream {
 
   private func describe(_ number: NodeNumber) -> [UInt8] {
     guard let node = try? volume.node(number) else { return [] }
-    let path = Array(volume.path(of: number).utf8)
+    let path = Array(printable(volume.path(of: number)).utf8)
     let head =
       "- ino: \(node.inode(number))\n  type: \(node.kind == .directory ? "directory" : "file")\n  path: "
     let tail =

@@ -83,7 +83,7 @@ final class Staging: Sendable {
     guard let link = tree[id]?.link, case .number(let parent) = link.parent else { throw .noReservation }
     let bytes = volume.pathBytes(of: parent).appending(link.name)
     do throws(EntryPathError) { return (try EntryPath(bytes: bytes), parent) } catch {
-      throw .badPath(String(decoding: bytes, as: UTF8.self), error)
+      throw .badPath(String(fileName: bytes), error)
     }
   }
 
@@ -153,7 +153,7 @@ final class Staging: Sendable {
 
   /// Whether something staged is at a path from the root.
   func isStaged(_ path: String) -> Bool {
-    withTree { tree in find(Array(path.utf8), tree)?.0.map { tree[$0]?.link != nil } ?? false }
+    withTree { tree in find(path.fileNameBytes, tree)?.0.map { tree[$0]?.link != nil } ?? false }
   }
 
   private func commitEach(_ ids: [NodeID], evenOpen: Bool) throws(FamfsError) {
@@ -188,7 +188,7 @@ final class Staging: Sendable {
   /// name must not be a staged one.
   func claiming<Result>(_ path: String, _ body: () throws(FamfsError) -> Result) throws(FamfsError) -> Result {
     try withTree { (tree) throws(FamfsError) in
-      let bytes = Array(path.utf8)
+      let bytes = path.fileNameBytes
       if let id = find(bytes, tree)?.0, tree[id]?.link != nil {
         throw .other("\(path) exists already, and is not committed yet; choose another name")
       }
@@ -204,7 +204,7 @@ final class Staging: Sendable {
   /// Takes something out of the log by `body`, unless something staged is in it.
   func removing(_ path: String, _ body: () throws(FamfsError) -> Void) throws(FamfsError) {
     try withTree { (tree) throws(FamfsError) in
-      if let (id, place) = find(Array(path.utf8), tree) {
+      if let (id, place) = find(path.fileNameBytes, tree) {
         if let id, tree[id]?.link != nil { throw .other("\(path) is not committed yet; use rm(1)") }
         if tree.hasChildren(place) {
           throw .other(
