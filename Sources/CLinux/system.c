@@ -82,6 +82,11 @@ int weft_lock_byte(int file, int64_t byte, short type) {
     return fcntl(file, F_OFD_SETLK, &lock);
 }
 
+int weft_byte_is_locked(int file, int64_t byte) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return fcntl(file, F_OFD_GETLK, &lock) ? -1 : lock.l_type != F_UNLCK;
+}
+
 union attachment {
     struct cmsghdr header;
     char space[CMSG_SPACE(sizeof(int))];

@@ -41,11 +41,7 @@ enum AddDeviceCommand: Verb {
 
   private static func add(_ path: String, to target: String, _ arguments: Arguments) throws -> UInt64 {
     let force = arguments.has("force")
-    let status = try? FileStatus(path: target)
-    if let mount = MountedVolume.of(device: target).first, status?.kind != .directory {
-      throw FamfsError.other("\(target) is mounted at \(mount.mountPoint); name that path")
-    }
-    if let mount = (try? VolumePath(target))?.mount {
+    if let mount = MountedVolume.around(target) {
       // A mount that is read-only as a whole may still take a device into use that the volume has.
       if mount.isReadOnly && !mount.options.split(separator: ",").contains("ro") {
         try ControlClient(to: mount).checkWritable()
@@ -54,6 +50,10 @@ enum AddDeviceCommand: Verb {
         throw ControlClient.nonsense
       }
       return index
+    }
+    let status = try? FileStatus(path: target)
+    if let mount = MountedVolume.of(device: target).first {
+      throw FamfsError.other("\(target) is mounted at \(mount.mountPoint); name that path")
     }
     guard let status, status.kind != .directory else { throw FamfsError.other("\(target) is in no mounted famfs") }
     let device = try MappedDevice(path: target, writable: true)

@@ -95,14 +95,14 @@ enum CheckCommand: Verb {
   private static func find(
     _ operand: String, _ arguments: Arguments, _ repairs: Repairs?
   ) throws -> (MappedDevice, Role?, DeviceFinder)? {
-    let path = try? VolumePath(operand)
+    let around = MountedVolume.around(operand)
     let isForced = arguments.has("force") && repairs == nil
-    if repairs == nil, let mount = path?.mount {
+    if repairs == nil, let mount = around {
       let client = try ControlClient(to: mount)
       let devices = try client.devices(writable: false)
       return (try devices[0], try client.status().isMaster ? .master : .client, devices.find)
     }
-    if !isForced, let mount = path?.mount ?? MountedVolume.of(device: operand).first {
+    if !isForced, let mount = around ?? MountedVolume.of(device: operand).first {
       let remedy = repairs == nil ? "name that path, or use --force" : "unmount it before it is repaired"
       printError("\(command): \(operand) is mounted at \(mount.mountPoint); \(remedy)")
       return nil

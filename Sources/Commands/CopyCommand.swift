@@ -50,7 +50,7 @@ enum CopyCommand: Verb {
       throw UsageError("--size is of one source, without --recursive")
     }
     let striping = try StripingChoice(arguments)
-    let mount = try VolumePath(destination).mount
+    let mount = try VolumePath.mount(around: destination)
     let maker = try FileMaker(mount: mount, striping: striping)  // before anything is said: a client is refused here
     let options = CopyPlan.Options(
       isRecursive: arguments.has("recursive"), isExact: arguments.has("no-target-directory"),

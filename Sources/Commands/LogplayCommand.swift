@@ -38,8 +38,8 @@ enum LogplayCommand: Verb {
     }
     guard arguments.operands.count == 1 else { throw UsageError("name one path in a mounted famfs, or one device") }
     let operand = arguments.operands[0]
-    if let path = try? VolumePath(operand) {
-      let counts = try look(at: path.mount, isDryRun: arguments.has("dryrun"))
+    if let mount = MountedVolume.around(operand) {
+      let counts = try look(at: mount, isDryRun: arguments.has("dryrun"))
       tell(operand, counts, arguments)
       if counts.bad == 0 { return 0 }
       printError("\(command): \(operand) has \(counts.bad) bad log entries; famfs fsck --verbose names them")
@@ -103,7 +103,7 @@ enum LogplayCommand: Verb {
 
   /// The device of a mount, as its daemon has it open; else the one of this name, which must not be mounted.
   private static func device(_ name: String) throws -> MappedDevice {
-    if let path = try? VolumePath(name) { return try ControlClient(to: path.mount).devices(writable: false)[0] }
+    if let mount = MountedVolume.around(name) { return try ControlClient(to: mount).devices(writable: false)[0] }
     if let mount = MountedVolume.of(device: name).first {
       throw FamfsError.other("\(name) is mounted at \(mount.mountPoint); name that path, or unmount it first")
     }

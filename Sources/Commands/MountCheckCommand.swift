@@ -24,7 +24,7 @@ enum MountCheckCommand: Verb {
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count == 1 else { throw UsageError("name one path in a mounted famfs") }
     let isJSON = arguments.has("json")
-    let mount = try VolumePath(arguments.operands[0]).mount
+    let mount = try VolumePath.mount(around: arguments.operands[0])
     let client = try ControlClient(to: mount)
     let devices = try client.devices(writable: false)
     let check = try MountCheck(

@@ -48,7 +48,7 @@ enum PublishCommand: Verb {
   private static func published(
     _ operand: String, force: Bool, _ arguments: Arguments
   ) throws -> (device: String, View) {
-    if let mount = (try? VolumePath(operand))?.mount {
+    if let mount = MountedVolume.around(operand) {
       return (mount.source, try publish(through: ControlClient(to: mount), force: force))
     }
     if let mount = MountedVolume.of(device: operand).first {

@@ -36,7 +36,7 @@ enum StatusCommand: Verb {
     let (mounts, views) = try arguments.operands.first.map(find) ?? (MountedVolume.all(), ViewMount.all())
     let looks = mounts.map { mount in (mount, try? Look { state(of: mount) }) }
     let deadline = Clock.monotonic() + MountedVolume.patience
-    let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence)) }
+    let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence(of: $0))) }
     if arguments.has("json") {
       JSON.object([("mounts", .list(found.map(json) + views.map(\.json)))]).print()
     } else if found.isEmpty, views.isEmpty {
@@ -48,23 +48,21 @@ enum StatusCommand: Verb {
   }
 
   private static func find(_ operand: String) throws -> ([Mount], [ViewMount]) {
-    // A mount that does not answer cannot be looked into, so compare names before asking the kernel.
-    if let mount = MountedVolume.lost(around: operand) { return ([mount], []) }
-    if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type {
-      return ([mount], [])
-    }
+    // Who touches a mount that does not answer can wait for ever.
+    if let mount = MountedVolume.around(operand) { return ([mount], []) }
     let views = ViewMount.all(named: operand)
     let mounts = MountedVolume.of(device: operand)
     if !views.isEmpty || !mounts.isEmpty { return (mounts, views) }
-    do { return ([try VolumePath(operand).mount], []) } catch {
-      throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
-    }
+    throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
   }
 
   private static func state(of mount: Mount) -> State {
-    if MountedVolume.isDead(mount) { return .dead }
+    let client: ControlClient
+    do throws(NoDaemon) { client = try ControlClient.reaching(mount) } catch {
+      if case .gone = error { return .dead }
+      return .unreachable(error.reason)
+    }
     do {
-      let client = try ControlClient(to: mount)
       guard case .devices(let devices) = try client.ask(.devices) else { throw ControlClient.nonsense }
       guard case .peers(let peers) = try client.ask(.peers) else { throw ControlClient.nonsense }
       guard case .memory(let memory) = try client.ask(.memory) else { throw ControlClient.nonsense }

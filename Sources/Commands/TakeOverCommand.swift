@@ -22,7 +22,7 @@ enum TakeOverCommand: Verb {
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count == 1 else { throw UsageError("name one path in a mounted famfs, or one device") }
     let (operand, force) = (arguments.operands[0], arguments.has("force"))
-    if let mount = (try? VolumePath(operand))?.mount {
+    if let mount = MountedVolume.around(operand) {
       try takeOver(ControlClient(to: mount), mount, force)
     } else {
       if let mount = MountedVolume.of(device: operand).first {

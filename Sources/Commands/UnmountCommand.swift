@@ -23,7 +23,7 @@ enum UnmountCommand: Verb {
     for mount in mounts {
       let daemon = isLazy ? nil : try connect(to: mount)
       try Mounting.unmount(mount.mountPoint, lazily: isLazy)
-      if daemon?.client?.waitForEnd(milliseconds: 10_000) == false {
+      if daemon?.waitForEnd(milliseconds: 10_000) == false {
         throw FamfsError.other("\(mount.mountPoint) is unmounted, but its daemon still runs after 10 s")
       }
       if arguments.has("verbose") { printLine("\(mount.mountPoint) unmounted") }
@@ -31,28 +31,26 @@ enum UnmountCommand: Verb {
     return 0
   }
 
-  private final class Connection: Sendable {
-    /// Ends with the daemon; nil when that is gone already, and cannot be waited for.
-    let client: ControlClient?
-
-    init(to mount: Mount) { client = try? ControlClient(to: mount) }
-  }
-
+  /// Connects to the daemon, to see when it has ended.
+  /// - Returns: nil when it cannot be asked, and so not be waited for: it is gone already, or another user's.
   /// - Throws: a sentence, when the daemon does not answer: an unmount could wait for it for ever.
-  private static func connect(to mount: Mount) throws -> Connection {
-    let look = try Look { Connection(to: mount) }
-    if let daemon = look.wait(until: Clock.monotonic() + MountedVolume.patience) { return daemon }
-    throw FamfsError.other(
-      "\(mount.mountPoint) is still mounted: \(MountedVolume.silence); or detach it with famfs umount --lazy")
+  private static func connect(to mount: Mount) throws -> ControlClient? {
+    do throws(NoDaemon) { return try ControlClient.reaching(mount) } catch {
+      guard case .silent = error else { return nil }
+      throw FamfsError.other(
+        "\(mount.mountPoint) is still mounted: \(error.reason); or detach it with famfs umount --lazy")
+    }
   }
 
   private static func find(_ operand: String) throws -> [Mount] {
-    // A mount whose daemon died cannot be looked into, so compare names before asking the kernel.
+    // A mount whose daemon died or is stopped cannot be looked into.
+    if let mount = MountedVolume.rooted(at: operand) { return [mount] }
+    if let mount = MountedVolume.around(operand) {
+      throw FamfsError.other("\(operand) lies in the famfs at \(mount.mountPoint); name that mount point")
+    }
     if let mount = Mount.top(at: canonicalPath(operand)) {
-      if mount.type == MountedVolume.type { return [mount] }
       throw FamfsError.other("\(operand) has \(mount.source) (\(mount.type)) mounted on it, which is no famfs")
     }
-    if let path = try? VolumePath(operand), path.path.isEmpty { return [path.mount] }
     let mounts = MountedVolume.of(device: operand)
     if mounts.isEmpty { throw FamfsError.other("\(operand) is no mounted famfs; see grep famfs /proc/mounts") }
     return mounts

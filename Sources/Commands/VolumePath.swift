@@ -43,6 +43,13 @@ struct VolumePath {
     absolute = ([real == "/" ? "" : real] + rest).joined(separator: "/")
   }
 
+  /// The mount around a path, which is asked nothing: its daemon may be stopped.
+  /// - Throws: a sentence, when the path lies in no famfs mount.
+  static func mount(around text: String) throws(FamfsError) -> Mount {
+    if let mount = MountedVolume.around(text) { return mount }
+    return try VolumePath(text).mount
+  }
+
   private init(mount: Mount, path: String, absolute: String) {
     self.mount = mount
     self.path = path

@@ -125,6 +125,11 @@ public enum Daemon {
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
     }
+    // Before anything is answered: whoever can open a file can find this process.
+    do { try folder.write(record(of: mount, volume, device)) } catch {
+      unmountOwn(mount, log)
+      throw error
+    }
     let makesFiles = !options.isStrict && !options.isReadOnly
     let staging =
       makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
@@ -193,6 +198,15 @@ public enum Daemon {
     // Cut off rather than unmounted, the mount point would answer errors for ever.
     unmountOwn(mount, log)
     pulse?.end()
+  }
+
+  private static func record(
+    of mount: Mount, _ volume: Volume, _ device: MappedDevice
+  ) throws(FamfsError) -> MountRecord {
+    guard let identity = (try? device.status()).flatMap({ DeviceIdentity($0) }) else {
+      throw .other("\(device.path): the open device cannot be looked at any more")
+    }
+    return MountRecord(of: mount, volume: volume.superblock.uuid, device: identity)
   }
 
   /// Tells the service manager, if this process is a service: one that `famfs mount` started is not.

@@ -1,5 +1,4 @@
 import Famfs
-import Glibc
 import Platform
 
 /// Finding the famfs mounts of this host.
@@ -24,57 +23,84 @@ public enum MountedVolume {
 
   /// Whether a mount's daemon is there.
   public enum Life: Sendable {
-    case answers, isGone, isSilent
+    /// It answers, or lives and will not talk to this user.
+    case answers
+    case isGone, isSilent
+    /// No daemon that this user can see and may believe says that it serves the mount.
+    case isUnknown
   }
 
-  /// Nanoseconds that a mount is given to answer.
+  /// Nanoseconds that a daemon is given to answer.
   public static let patience: UInt64 = 5_000_000_000
 
-  /// What to say of a mount that has not answered.
-  public static let silence =
-    "its daemon does not answer; if it is stopped, let it go on with kill -CONT, else end it with kill -KILL (pgrep -fa "
-    + "famfs_fused shows it)"
+  /// Whether this user believes what a user's daemons say: root's and the own ones.
+  static func isBelieved(_ user: UInt32) -> Bool { user == 0 || user == ownUserID() }
 
-  /// Whether a mount's daemon is gone. Waits for as long as it does not answer.
-  public static func isDead(_ mount: Mount) -> Bool {
-    // What stat(2) answers the kernel may still remember; for this it must ask. Daemons answer it without a lock, and must:
-    // of a request that one has taken and does not answer nobody is rid, not even who is killed.
-    do throws(Errno) { _ = try ControlClient.folder(of: mount.mountPoint) } catch {
-      return error == Errno(rawValue: ENOTCONN) || error == Errno(rawValue: ECONNABORTED)
-    }
-    return false
-  }
-
-  /// Asks whether a mount's daemon is there, and does not wait longer than `patience`.
+  /// Asks whether a mount's daemon is there, and does not wait longer than `patience`. The mount is asked nothing.
   public static func life(of mount: Mount) -> Life {
-    guard let isDead = ask({ isDead(mount) }) else { return .isSilent }
-    return isDead ? .isGone : .answers
-  }
-
-  /// The mount that a path lies in by its name, if nothing in it can be looked at: its daemon is gone or silent.
-  public static func lost(around path: String) -> Mount? {
-    guard let mount = containing(absolutePath(path)) else { return nil }
-    return life(of: mount) == .answers ? nil : mount
-  }
-
-  /// The mounts of the device at a path.
-  public static func of(device path: String) -> [Mount] {
-    guard let wanted = try? FileStatus(path: path) else { return [] }
-    let name = canonicalPath(path)
-    return all().filter { mount in
-      if mount.source.isSamePath(as: name) { return true }
-      // It may lie on what does not answer.
-      guard mount.source.hasPrefix("/"), let found = ask({ try? FileStatus(path: mount.source) }), let status = found
-      else { return false }
-      return status.kind == wanted.kind
-        && (status.kind == .regular
-          ? status.device == wanted.device && status.inode == wanted.inode
-          : status.specialDevice == wanted.specialDevice)
+    do throws(NoDaemon) { _ = try ControlClient.reaching(mount) } catch {
+      switch error {
+      case .gone: return .isGone
+      case .silent: return .isSilent
+      case .ofAnotherUser, .unknown, .failed(.protocolError): return .isUnknown
+      case .refused, .failed: return .answers
+      }
     }
+    return .answers
   }
 
-  private static func ask<Answer: Sendable>(_ question: @escaping @Sendable () -> Answer) -> Answer? {
-    (try? Look(question))?.wait(until: Clock.monotonic() + patience)
+  /// The famfs mount that a path leads into, which need not exist. Whatever lies on a famfs is looked up by its name alone,
+  /// for no symbolic link does: no famfs is asked anything, so no stopped daemon is waited for.
+  public static func around(_ path: String) -> Mount? { locate(path)?.mount }
+
+  /// The famfs mount whose root a path names, found as by `around`.
+  public static func rooted(at path: String) -> Mount? {
+    locate(path).flatMap { $0.place.isSamePath(as: $0.mount.mountPoint) ? $0.mount : nil }
+  }
+
+  private static func locate(_ path: String) -> (mount: Mount, place: String)? {
+    guard let mounts = try? Mount.all(), mounts.contains(where: { $0.type == type }) else { return nil }
+    var place = ""
+    var rest = Array(pathComponents(absolutePath(path)).reversed())
+    var links = 0
+    while let name = rest.popLast() {
+      if name == "." { continue }
+      if name == ".." {
+        place = place.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(place[..<$0]) } ?? ""
+        continue
+      }
+      let next = place + "/" + name
+      if containing(next, among: mounts) == nil, let target = try? linkTarget(next) {
+        links += 1
+        if links > 40 { return nil }
+        if target.utf8.first == UInt8(ascii: "/") { place = "" }
+        rest += pathComponents(target).reversed()
+      } else {
+        place = next
+      }
+    }
+    if place.isEmpty { place = "/" }
+    return containing(place, among: mounts).map { ($0, place) }
+  }
+
+  /// The mount that a path lies in, if nothing in it can be looked at: its daemon is gone or silent.
+  public static func lost(around path: String) -> Mount? {
+    guard let mount = around(path) else { return nil }
+    let life = life(of: mount)
+    return life == .isGone || life == .isSilent ? mount : nil
+  }
+
+  /// The mounts of the device at a path, also those whose daemons are gone: the mounts whose daemons say, or said, that
+  /// they serve this very file or device. What the mounts call it does not count.
+  public static func of(device path: String) -> [Mount] {
+    guard let wanted = (try? FileStatus(path: path)).flatMap({ DeviceIdentity($0) }) else { return [] }
+    var records: [UInt32: [FoundRecord]] = [:]
+    return all().filter { mount in
+      guard let user = mount.userID, isBelieved(user) else { return false }
+      let known = records[user] ?? FoundRecord.all(of: user)
+      records[user] = known
+      return FoundRecord.of(mount, among: known)?.record.device == wanted
+    }
   }
 }
 

@@ -105,6 +105,9 @@ public final class MappedDevice: MemoryDevice {
   /// The open device, to be handed to another process; it stays this value's.
   public var rawDescriptor: Int32 { file.rawValue }
 
+  /// The open device, whatever its path names by now.
+  public func status() throws(Errno) -> FileStatus { try file.status() }
+
   private static func explain(_ error: Errno, _ path: String) -> DeviceError {
     switch error {
     case .noEntry: DeviceError("\(path): no such device; check the name, or make a file with mkfs.famfs --size", error)

@@ -242,6 +242,9 @@ extension FileDescriptor {
     try retrying { weft_lock_byte(rawValue, byte, Int16(exclusive ? F_WRLCK : F_RDLCK)) }
   }
 
+  /// Whether another open file description holds a lock on one byte. Takes no lock itself.
+  public func isLocked(byte: Int64) throws(Errno) -> Bool { try retrying { weft_byte_is_locked(rawValue, byte) } == 1 }
+
   /// Gives a lock back that `lock` took.
   public func unlock(byte: Int64) { _ = weft_lock_byte(rawValue, byte, Int16(F_UNLCK)) }
 }

@@ -69,6 +69,9 @@ public struct Mount: Sendable, Equatable {
     options.split(separator: ",").first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.utf8.count + 1)) }
   }
 
+  /// The user who mounted a FUSE file system; nil for other types. The kernel writes it: no user chooses it.
+  public var userID: UInt32? { option("user_id").flatMap { UInt32($0) } }
+
   /// What is mounted at a place, on top of whatever else is. Asks the table only, never the mount.
   public static func top(at path: String) -> Mount? {
     ((try? all()) ?? []).last { $0.mountPoint.utf8.elementsEqual(path.utf8) }

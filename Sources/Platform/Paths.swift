@@ -13,6 +13,14 @@ public func canonicalPath(_ path: String) -> String {
   (try? realPath(path)) ?? absolutePath(path)
 }
 
+/// Where a symbolic link leads, as it stands there. The corresponding C function is `readlink`.
+/// - Throws: EINVAL when it is something else.
+public func linkTarget(_ path: String) throws(Errno) -> String {
+  var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+  let count = try retrying { readlink(path.cFileName, &target, target.count) }
+  return String(fileName: target[..<count].map { UInt8(bitPattern: $0) })
+}
+
 /// A path made absolute by its name alone.
 public func absolutePath(_ path: String) -> String {
   guard !path.isEmpty, path.utf8.first != UInt8(ascii: "/"), let here = try? realPath(".") else { return path }

@@ -48,3 +48,10 @@ private func runBody(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPo
 public func processorCount() -> Int {
   max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 }
+
+/// What a process does, as the kernel shows it in /proc (proc_pid_stat(5)): `T` for one that a signal has stopped, `Z` for
+/// one that has ended and that its parent has not missed; nil when there is no such process.
+public func processState(_ process: Int32) -> Character? {
+  guard let line = firstLine(of: "/proc/\(process)/stat"), let end = line.lastIndex(of: ")") else { return nil }
+  return line[end...].dropFirst(2).first
+}

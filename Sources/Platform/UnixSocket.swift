@@ -23,11 +23,27 @@ public struct MessageSocket: ~Copyable, Sendable {
   }
 
   /// A socket connected to the one that listens at a path.
-  public static func connected(to path: String) throws(Errno) -> MessageSocket {
+  /// - Parameter patience: nanoseconds until connecting, and each later wait for the peer, fails with EAGAIN; 0 for ever.
+  public static func connected(to path: String, patience: UInt64 = 0) throws(Errno) -> MessageSocket {
     let file = try open()
     let number = file.rawValue
+    try setPatience(patience, of: number)
     try withUnixAddress(path) { (address, length) throws(Errno) in try retrying { connect(number, address, length) } }
     return MessageSocket(owning: file)
+  }
+
+  /// Sets how many nanoseconds a wait for the peer takes at most before it fails with EAGAIN; 0 for ever.
+  public func setPatience(_ nanoseconds: UInt64) throws(Errno) {
+    try MessageSocket.setPatience(nanoseconds, of: file.rawValue)
+  }
+
+  private static func setPatience(_ nanoseconds: UInt64, of number: Int32) throws(Errno) {
+    var limit = timeval(
+      tv_sec: time_t(clamping: nanoseconds / 1_000_000_000),
+      tv_usec: suseconds_t(nanoseconds % 1_000_000_000 / 1000))
+    for option in [SO_SNDTIMEO, SO_RCVTIMEO] {
+      try retrying { setsockopt(number, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size)) }
+    }
   }
 
   /// The next connection to a listening socket.

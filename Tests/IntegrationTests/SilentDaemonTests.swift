@@ -15,6 +15,8 @@ struct SilentDaemonTests {
       guardian.send(SIGKILL)
     }
     kill(daemon, SIGSTOP)
+    // One of its threads may be answering something still.
+    try #require(seconds(until: { Machine.isStopped(daemon) }) != nil)
     try body()
   }
 
@@ -42,6 +44,56 @@ struct SilentDaemonTests {
       }
       let serves = try seconds(until: { try silent.famfs("status", silent.master).stdout.contains("  role:   ") })
       #expect(serves != nil)
+    }
+  }
+
+  @Test("commands that only ask for a mount's daemon send the mount itself no request, and end")
+  func untouched() throws {
+    try withTwo { silent, other in
+      let control = silent.room.directory("control")
+      if try run(["mount", "-t", "fusectl", "none", control]).status != 0 { try Test.cancel("no fusectl here") }
+      let mount = try #require(Mount.top(at: silent.master))
+      let waiting = "\(control)/\(mount.device.minor)/waiting"
+      let link = try silent.room.link("link", to: silent.master)
+      try withStopped(silent) {
+        try #require(firstLine(of: waiting) == "0")
+        let inside = silent.master + "/some/file"
+        for words in [
+          ["status"], ["status", silent.master], ["status", inside], ["status", link + "/../master/a"],
+          ["status", silent.device], ["top", "-n", "1"], ["top", "-n", "1", inside], ["umount", silent.master],
+          ["umount", silent.device], ["umount", inside], ["fsck", silent.master], ["fsck", silent.device],
+          ["takeover", inside], ["publish", silent.master], ["devadd", silent.master, other.device],
+          ["check", silent.master], ["cp", other.device, inside], ["getmap", inside], ["logplay", silent.master],
+        ] {
+          let child = try Child(["famfs"] + words, environment: Host.master.environment)
+          var requests: Set<String> = []
+          // What a process asked is taken back when it is killed, so look while it runs.
+          let hasEnded = seconds(
+            until: {
+              requests.insert(firstLine(of: waiting) ?? "none")
+              return !Machine.isRunning(child.pid)
+            }, atMost: 120)
+          #expect(hasEnded != nil, "\(words)")
+          let outcome = try child.wait()
+          #expect(requests == ["0"], "\(words): \(outcome)")
+          if words[0] != "status" && words[0] != "top" { #expect(outcome.status != 0, "\(words): \(outcome)") }
+          #expect(!outcome.stderr.contains("-KILL") || outcome.stderr.contains("is stopped"), "\(outcome)")
+        }
+      }
+      try retrying { umount2(control, 0) }
+      #expect(silent.isMounted())
+    }
+  }
+
+  @Test("what ends a daemon is advised only where a signal has stopped it")
+  func advice() throws {
+    try withVolume { volume in
+      try withStopped(volume) {
+        let daemon = Machine.daemons(in: volume.room.path).first ?? 0
+        let outcome = try volume.famfs("status", volume.master)
+        let words = "process \(daemon) is stopped: let it go on with kill -CONT \(daemon)"
+        #expect(outcome.stdout.contains(words), "\(outcome)")
+      }
     }
   }
 

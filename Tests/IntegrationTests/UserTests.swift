@@ -74,6 +74,42 @@ struct UserTests {
   }
 
   @Test(
+    "a directory in /tmp that another user made is named with the remedy, and not used where /run/user is there",
+    .enabled(if: Machine.usersCanRun, "needs setpriv"))
+  func runDirectory() throws {
+    let (taken, base) = ("/tmp/famfs-65534", "/run/user/65534")
+    if access(taken, F_OK) == 0 || access(base, F_OK) == 0 { try Test.cancel("\(taken) or \(base) is there already") }
+    try withRoom { room in
+      let volume = TestVolume(in: room)
+      try volume.make(size: "32m")
+      for path in [volume.device, volume.master] { try retrying { chown(path, 65534, 65534) } }
+      var environment = Host.master.environment
+      environment["XDG_RUNTIME_DIR"] = ""
+      try retrying { mkdir(taken, 0o777) }
+      defer { rmdir(taken) }
+      let words = ["famfs", "mount", volume.device, volume.master]
+      expectRefusal(
+        try asNobody(words, environment), naming: [taken, "belongs to user 0", "set XDG_RUNTIME_DIR to a directory"])
+      let isNew = mkdir("/run/user", 0o755) == 0
+      try retrying { mkdir(base, 0o700) }
+      defer {
+        rmdir(base + "/famfs-65534")
+        rmdir(base)
+        if isNew { rmdir("/run/user") }
+      }
+      try retrying { chown(base, 65534, 65534) }
+      let outcome = try asNobody(words, environment)
+      #expect(access(base + "/famfs-65534", F_OK) == 0, "\(outcome)")
+      #expect(!outcome.stderr.contains("XDG_RUNTIME_DIR"), "\(outcome)")
+      if outcome.status == 0 {
+        try succeed(asNobody(["famfs", "status", volume.device], environment))
+        try succeed(asNobody(["famfs", "umount", volume.device], environment))
+      }
+      expectNothingRuns(in: room)
+    }
+  }
+
+  @Test(
     "a user mounts a device of his own through fusermount3, and keeps it to himself",
     .enabled(if: Machine.usersCanMount, "needs setpriv, fusermount3 with setuid, and a /dev/fuse for all"))
   func ownMount() throws {

@@ -39,6 +39,7 @@ import Testing
     #expect(mounts.map(\.mountPoint) == ["/none", "/many"])
     #expect(mounts.map(\.type) == ["tmpfs", "fuse.famfs"])
     #expect(mounts.map(\.source) == ["a", "/dev/dax0.0"])
+    #expect(mounts.map(\.userID) == [nil, 0])
   }
 
   @Test("octal escapes stand for the bytes that would break the line")

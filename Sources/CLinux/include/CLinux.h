@@ -63,6 +63,8 @@ bool weft_can_collapse(size_t huge);
 int weft_punch_hole(int file, int64_t offset, int64_t count);
 /// An open-file-description lock on one byte, not waiting: type is F_RDLCK, F_WRLCK or F_UNLCK.
 int weft_lock_byte(int file, int64_t byte, short type);
+/// Whether another open file description, or a process, holds a lock on one byte: 0 or 1; -1 and errno.
+int weft_byte_is_locked(int file, int64_t byte);
 /// Takes one message with one descriptor attached: the count of its bytes, or -1 and errno.
 int weft_receive_descriptor(int socket, int *descriptor);
 /// Sends one message, with a descriptor attached unless it is -1; flags as for send(2).

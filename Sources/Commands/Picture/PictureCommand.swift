@@ -50,7 +50,7 @@ enum PictureCommand: Verb {
 
   /// The volume, and what of each device is free for the daemon of its mount; nothing when it is not mounted.
   private static func open(_ operand: String, _ arguments: Arguments) throws -> (Volume, [[Range<UInt64>]?]) {
-    if let path = try? VolumePath(operand) { return try open(path.mount) }
+    if let mount = MountedVolume.around(operand) { return try open(mount) }
     for mount in MountedVolume.of(device: operand) {
       // Whoever may read the device may see it, if not what its daemon knows besides.
       if let found = try? open(mount) { return found }

@@ -46,13 +46,9 @@ enum TopCommand: Verb {
 
   /// Of what mount people speak: its mount point, a path in it, or its device.
   private static func mountPoint(_ operand: String) throws -> String {
-    // A mount that does not answer cannot be looked into.
-    if let mount = MountedVolume.lost(around: operand) { return mount.mountPoint }
-    if let mount = Mount.top(at: canonicalPath(operand)), mount.type == MountedVolume.type { return mount.mountPoint }
+    if let mount = MountedVolume.around(operand) { return mount.mountPoint }
     if let mount = MountedVolume.of(device: operand).first { return mount.mountPoint }
-    do { return try VolumePath(operand).mount.mountPoint } catch {
-      throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
-    }
+    throw FamfsError.other("\(operand) is no mounted famfs, and in none; famfs status shows all")
   }
 
   /// Block after block, until nobody reads any more.

@@ -12,8 +12,7 @@ struct TopSample: Sendable {
   let facts: Result<MountFacts, FamfsError>
 }
 
-/// Looks at mounts again and again. It stays connected to their daemons, for to find a daemon costs requests that would
-/// show in what it tells. One that does not answer keeps the others waiting once, and is asked no more until it does.
+/// Looks at mounts again and again, and stays connected to their daemons. One that does not answer keeps the others waiting once, and is asked no more until it does.
 final class TopSampler: Sendable {
   private final class Connection: Sendable {
     let mount: Mount
@@ -66,7 +65,7 @@ final class TopSampler: Sendable {
         state.connections[point] = try? answer?.get().connection
         state.unanswered[point] = answer == nil && question.look != nil ? question : nil
       }
-      let facts = answer ?? .failure(.other("\(point): \(MountedVolume.silence)"))
+      let facts = answer ?? .failure(.other("\(point): \(MountedVolume.silence(of: question.mount))"))
       return TopSample(device: question.mount.source, mountPoint: point, facts: facts.map(\.facts))
     }
   }

@@ -12,17 +12,23 @@ public struct ControlClient: ~Copyable, Sendable {
   /// Whether the mount that this was asked through is read-only.
   private let isReadOnly: Bool
 
-  /// Where the daemon's control socket stands in the folder that `user.famfs.shadow` names.
+  /// What the control socket in a daemon's folder is called.
   static let socketName = "control"
 
   /// How the mount was when this connected: it had to ask.
   public let greeting: MountStatus
 
-  /// Connects to the daemon of a mount.
+  /// Connects to the daemon of a mount, within `MountedVolume.patience`. The mount itself is asked nothing.
+  /// - Throws: a sentence: it is gone, it does not answer, or no daemon that this user may believe serves the mount.
   public init(to mount: Mount) throws(FamfsError) {
-    var status = MountStatus(mountMajor: mount.device.major, mountMinor: mount.device.minor, isMaster: false)
-    socket = try ControlClient.connect(to: mount, &status)
-    greeting = status
+    do throws(NoDaemon) { self = try ControlClient.reaching(mount) } catch {
+      throw error.sentence(of: mount.mountPoint)
+    }
+  }
+
+  private init(_ socket: consuming MessageSocket, _ greeting: MountStatus, _ mount: Mount) {
+    self.socket = socket
+    self.greeting = greeting
     mountPoint = mount.mountPoint
     root = mount.root
     isReadOnly = mount.isReadOnly
@@ -37,42 +43,28 @@ public struct ControlClient: ~Copyable, Sendable {
     }
   }
 
-  private static func connect(to mount: Mount, _ greeting: inout MountStatus) throws(FamfsError) -> MessageSocket {
+  /// Connects to the daemon of a mount, and says of what kind the trouble is when it cannot.
+  public static func reaching(_ mount: Mount) throws(NoDaemon) -> ControlClient {
+    guard let user = mount.userID, MountedVolume.isBelieved(user) else { throw .ofAnotherUser(mount.userID) }
+    guard let found = FoundRecord.of(mount) else { throw .unknown }
+    guard found.isAlive else { throw .gone }
     do throws(Errno) {
-      let socket = try MessageSocket.connected(to: folder(of: mount.mountPoint) + "/" + socketName)
-      // A user's own mount could name any folder. Believe it only when root or this user answers there, and when what
-      // answers says that it serves this very mount.
-      let peer = try socket.peerUser()
-      guard peer == 0 || peer == ownUserID() else { throw Errno.accessDenied }
+      let path = found.folder + "/" + socketName
+      let socket = try MessageSocket.connected(to: path, patience: MountedVolume.patience)
+      guard try socket.peerUser() == user else { throw Errno.accessDenied }
       guard case (.status(let status), _) = try exchange(.status, over: socket),
-        status.mountMajor == mount.device.major, status.mountMinor == mount.device.minor
+        status.mountMajor == mount.device.major, status.mountMinor == mount.device.minor,
+        status.volumeUUID == found.record.volume
       else { throw Errno.protocolError }
-      greeting = status
-      return socket
+      try socket.setPatience(0)
+      return ControlClient(socket, status, mount)
     } catch {
-      throw explain(error, mount.mountPoint)
+      throw NoDaemon(error, found.record.process)
     }
   }
 
   private static func explain(_ error: Errno, _ mountPoint: String) -> FamfsError {
-    switch error {
-    case .accessDenied, .notPermitted:
-      .other("\(mountPoint): only root and the user who mounted it may ask its daemon; use sudo")
-    case Errno(rawValue: ENOTCONN), Errno(rawValue: ECONNABORTED), Errno(rawValue: ECONNRESET),
-      Errno(rawValue: ECONNREFUSED), Errno(rawValue: EPIPE):
-      .other("\(mountPoint): its daemon is gone; unmount it with famfs umount, then mount it again")
-    default: .other("\(mountPoint): its daemon cannot be reached: \(error)")
-    }
-  }
-
-  /// The folder that holds a mount's control socket.
-  public static func folder(of mountPoint: String) throws(Errno) -> String {
-    let value = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
-    defer { value.deallocate() }
-    let count = try retrying {
-      weft_getxattr(mountPoint.cFileName, FamfsFileSystem.folderAttribute, value.baseAddress, value.count)
-    }
-    return String(fileName: value[..<count])
+    NoDaemon(error, nil).sentence(of: mountPoint)
   }
 
   /// Asks and waits for the answer.

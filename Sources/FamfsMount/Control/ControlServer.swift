@@ -239,7 +239,7 @@ final class ControlServer: Sendable {
   /// A client, and a mount that is read-only, may take a device into use that the volume has; `Volume` refuses the rest.
   private func add(_ path: String, force: Bool) throws(FamfsError) -> UInt64 {
     // The daemon would hold a file of its own mount open, which could never be unmounted, nor found at the next mount.
-    if let real = try? realPath(path), let mount = MountedVolume.containing(real) {
+    if let mount = MountedVolume.around(path) {
       throw .other("\(path) lies in the famfs at \(mount.mountPoint), and cannot be a device of one; name another")
     }
     let device: MappedDevice

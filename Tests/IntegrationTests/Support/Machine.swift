@@ -46,6 +46,12 @@ enum Machine {
     return ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task"))?.count ?? 0) > 1
   }
 
+  /// Whether all threads of a process have been stopped by a signal.
+  static func isStopped(_ pid: pid_t) -> Bool {
+    let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+    return !threads.isEmpty && threads.allSatisfy { processState(pid_t($0) ?? 0) == "T" }
+  }
+
   /// The daemons whose command line names something in a directory.
   static func daemons(in directory: String) -> [pid_t] {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
