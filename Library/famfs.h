@@ -30,7 +30,7 @@ enum {
 };
 
 /* Opens the volume that is mounted at a path, or in which the path lies, or whose first device it names: a plain file
- * (simulated memory) or a dax device. A device that is mounted on this host is that mount. One that is not is read by the
+ * (simulated memory) or a dax device. A device that is mounted on this host, by root or this user, is that mount. One that is not is read by the
  * library itself and never written: all calls work on it, see what other hosts add, and answer ESTALE once another volume
  * was made there. It shows what its log says, without .meta and without times; permissions are for the caller to look at:
  * who may open a device may read all of it. While it is open, nobody on this host can format or repair it.

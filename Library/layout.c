@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "mounts.h"
 
 static const uint64_t large_page = 2 << 20;
 enum { TEXT = 65536, MOST_PIECES = 16384 };
@@ -47,6 +48,10 @@ static bool parse_line(char *line, struct layout *layout, unsigned char *volume)
     if (sscanf(line, "size %llu chunk %llu", &a, &b) == 2) {
         layout->size = a;
         layout->chunk = b;
+        return true;
+    }
+    if (sscanf(line, "entry %llu", &a) == 1) {
+        layout->entry = a;
         return true;
     }
     if (sscanf(line, "volume %36s", uuid) == 1) return parse_uuid(uuid, volume);
@@ -86,49 +91,7 @@ static bool is_sound(const struct layout *layout) {
     return (rows - 1) * chunk + last <= layout->extents[0].length;
 }
 
-/* Whether a file lies on a famfs: on any other file system its owner could say where it lies, on somebody else's device. */
-static bool is_famfs(int file) {
-    struct statfs about;
-    struct stat status;
-    if (fstatfs(file, &about) || about.f_type != 0x65735546 || fstat(file, &status)) return false;  /* FUSE */
-    FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    if (!mounts) return false;
-    char line[16384];
-    bool found = false;
-    while (!found && fgets(line, sizeof line, mounts)) {
-        unsigned a, b;
-        if (sscanf(line, "%*d %*d %u:%u ", &a, &b) == 2 && makedev(a, b) == status.st_dev) {
-            const char *type = strstr(line, " - ");
-            found = type && !strncmp(type, " - fuse.famfs ", 14);
-        }
-    }
-    fclose(mounts);
-    return found;
-}
-
-int layout_of(int file, struct layout *layout) {
-    if (!is_famfs(file)) return -ENODATA;
-    /* Its own mapping: the caller may be an allocator. */
-    char *text = kernel_mmap(NULL, TEXT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (text == MAP_FAILED) return -ENOMEM;
-    unsigned char volume[16] = {0};
-    ssize_t length = fgetxattr(file, "user.famfs.map", text, TEXT - 1);
-    int result = length < 0 ? -errno : 0;
-    layout->extent_count = layout->device_count = 0;
-    layout->size = layout->chunk = 0;
-    for (char *line = text, *next; result == 0 && *line; line = next) {
-        next = strchrnul(line, '\n');
-        if (*next) *next++ = 0;
-        if (!parse_line(line, layout, volume)) result = -EPROTO;
-    }
-    if (result == 0 && !is_sound(layout)) result = -EPROTO;
-    kernel_munmap(text, TEXT);
-    return result;
-}
-
-uint64_t layout_pages(const struct layout *layout) { return (layout->size + page_size() - 1) / page_size() * page_size(); }
-
-/* --- Mapping ---------------------------------------------------------------------------------------------------- */
+/* --- Devices ---------------------------------------------------------------------------------------------------- */
 
 /* Bytes of the pages that a file's memory is mapped by. hugetlbfs has whole huge pages only, and takes what is too short for
  * longer. (Where a dax device is so, its mmap says EINVAL.) */
@@ -137,13 +100,24 @@ static uint64_t pages_of(int file) {
     return fstatfs(file, &about) == 0 && about.f_type == 0x958458f6 ? (uint64_t)about.f_bsize : page_size();
 }
 
+/* An open device to be read; it stays the caller's. */
+static struct memory adopt(int file, const struct stat *status) {
+    bool is_dax = !S_ISREG(status->st_mode);
+    return (struct memory){.file = file, .is_dax = is_dax, .size = is_dax ? INT64_MAX : (uint64_t)status->st_size};
+}
+
+static void let_go(struct memory *memory) {
+    if (memory->start) kernel_munmap(memory->start, memory->mapped);
+}
+
 /* Whether a device is the one that is meant: names can be given to others. */
 static bool is_meant(int file, const struct stat *status, const struct device *device) {
     if (!S_ISCHR(status->st_mode) && !(S_ISREG(status->st_mode) && status->st_size >= (off_t)large_page)) return false;
-    unsigned char *start = kernel_mmap(NULL, large_page, PROT_READ, MAP_SHARED, file, 0);
-    if (start == MAP_FAILED) return false;
-    bool result = u64(start) == 0x87b282ff && !memcmp(start + 48, device->volume, 16) && !memcmp(start + 64, device->uuid, 16);
-    kernel_munmap(start, large_page);
+    struct memory memory = adopt(file, status);
+    unsigned char superblock[80];
+    bool result = memory_read(&memory, 0, superblock, sizeof superblock) == 0 && u64(superblock) == 0x87b282ff &&
+                  !memcmp(superblock + 48, device->volume, 16) && !memcmp(superblock + 64, device->uuid, 16);
+    let_go(&memory);
     return result;
 }
 
@@ -160,6 +134,101 @@ static int open_device(const struct device *device, bool writable) {
     close(file);
     return result;
 }
+
+/* --- What the log says ------------------------------------------------------------------------------------------ */
+
+enum { LOG = 2 << 20, HEADER = 48, ENTRY = 544 };
+
+/* zlib's crc32, by half bytes: no library is wanted that programs may have of their own, and no table that is made first. */
+static uint32_t checksum(const unsigned char *bytes, size_t count) {
+    static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+                                       0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
+    uint32_t sum = ~(uint32_t)0;
+    for (size_t i = 0; i < count; i++) {
+        sum ^= bytes[i];
+        sum = sum >> 4 ^ table[sum & 15];
+        sum = sum >> 4 ^ table[sum & 15];
+    }
+    return ~sum;
+}
+
+/* Whether an entry says that the file lies where its layout says (SPEC-famfs, "Log entry"). */
+static bool says_the_same(const unsigned char *entry, const struct layout *layout) {
+    bool is_striped = layout->chunk > 0;
+    uint64_t count = is_striped ? u64(entry + 136) : u32(entry + 128);
+    if (u64(entry) != layout->entry || u64(entry + 536) != checksum(entry, 536) || u32(entry + 8) != 0) return false;
+    if (u32(entry + 120) != is_striped || u64(entry + 16) != layout->size || count != (uint64_t)layout->extent_count) return false;
+    if (is_striped && (u32(entry + 128) != 1 || u64(entry + 144) != layout->chunk)) return false;
+    const unsigned char *place = entry + (is_striped ? 152 : 136);
+    for (int i = 0; i < layout->extent_count; i++, place += 24) {
+        const struct extent *extent = &layout->extents[i];
+        if (u64(place) != extent->device || u64(place + 8) != extent->offset || u64(place + 16) != extent->length) return false;
+    }
+    return true;
+}
+
+/* Checks a layout against the superblock and log of a device 0 that is open: a mount's word alone is not enough to store to
+ * memory that is shared with other files. */
+static int check_on(struct memory *memory, const struct layout *layout) {
+    unsigned char superblock[104], index[8], entry[ENTRY];
+    int result = memory_read(memory, 0, superblock, sizeof superblock);
+    if (result) return result;
+    uint64_t length = u64(superblock + 24);
+    if (u64(superblock + 8) != 48 || u64(superblock + 96) != checksum(superblock, 96)) return -EPROTO;
+    if (u64(superblock + 16) != LOG || length > INT64_MAX - LOG || length < HEADER + ENTRY) return -EPROTO;
+    if (layout->entry >= (length - HEADER) / ENTRY) return -EPROTO;
+    for (int i = 0; i < layout->extent_count; i++) /* where each device's data begins */
+        if (layout->extents[i].offset < LOG + (layout->extents[i].device == 0 ? length : 0)) return -EPROTO;
+    result = memory_read(memory, LOG + 40, index, sizeof index);
+    if (result == 0 && u64(index) <= layout->entry) result = -EPROTO;
+    if (result == 0) result = memory_read(memory, LOG + HEADER + layout->entry * ENTRY, entry, sizeof entry);
+    return result == 0 && !says_the_same(entry, layout) ? -EPROTO : result;
+}
+
+static int check_log(const struct layout *layout) {
+    int number = 0;
+    while (number < layout->device_count && layout->devices[number].index != 0) number++;
+    if (number == layout->device_count) return -EPROTO;
+    int file = open_device(&layout->devices[number], false);
+    if (file < 0) return file;
+    struct stat status;
+    int result = fstat(file, &status) ? -errno : 0;
+    if (result == 0) {
+        struct memory memory = adopt(file, &status);
+        result = check_on(&memory, layout);
+        let_go(&memory);
+    }
+    close(file);
+    return result;
+}
+
+/* --- Both ------------------------------------------------------------------------------------------------------- */
+
+int layout_of(int file, struct layout *layout) {
+    if (!mount_is_believed(file)) return -ENODATA;
+    /* Its own mapping: the caller may be an allocator. */
+    char *text = kernel_mmap(NULL, TEXT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (text == MAP_FAILED) return -ENOMEM;
+    unsigned char volume[16] = {0};
+    ssize_t length = fgetxattr(file, "user.famfs.map", text, TEXT - 1);
+    int result = length < 0 ? -errno : 0;
+    layout->extent_count = layout->device_count = 0;
+    layout->size = layout->chunk = 0;
+    layout->entry = UINT64_MAX;
+    for (char *line = text, *next; result == 0 && *line; line = next) {
+        next = strchrnul(line, '\n');
+        if (*next) *next++ = 0;
+        if (!parse_line(line, layout, volume)) result = -EPROTO;
+    }
+    if (result == 0 && !is_sound(layout)) result = -EPROTO;
+    kernel_munmap(text, TEXT);
+    if (result == 0) result = check_log(layout);
+    return result;
+}
+
+uint64_t layout_pages(const struct layout *layout) { return (layout->size + page_size() - 1) / page_size() * page_size(); }
+
+/* --- Mapping ---------------------------------------------------------------------------------------------------- */
 
 struct piece {
     uint64_t device, offset, length;

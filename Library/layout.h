@@ -29,12 +29,14 @@ struct device {
 /* A file's layout. Small files share a block of memory with nothing else. */
 struct layout {
     uint64_t size, chunk; /* bytes; a chunk of 0: the extents follow each other */
+    uint64_t entry;       /* which of the log's entries says so, where a mount was asked */
     int extent_count, device_count;
     struct extent extents[FAMFS_EXTENTS];
     struct device devices[FAMFS_EXTENTS];
 };
 
-/* Reads the layout of an open file. ENODATA: it is none that can be mapped directly, or lies on no famfs, whatever it says. */
+/* Reads the layout of an open file, and compares it with the log. ENODATA: it is none that can be mapped directly, or lies on no
+ * famfs whose daemon is believed, whatever it says. EPROTO: the log says something else. */
 int layout_of(int file, struct layout *layout);
 
 /* The bytes of the file that can be mapped: whole pages. */

@@ -3,18 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../Sources/CLinux/include/CLinux.h"
 #include "famfs.h"
 #include "layout.h"
 #include "log.h"
+#include "mounts.h"
 
 struct famfs_volume {
     struct log *log; /* of a volume that is not mounted; else NULL */
@@ -22,37 +23,79 @@ struct famfs_volume {
     char *mount_point;
 };
 
-/* Finds the mount whose device a path names, or in which it lies: the longest mount point that it begins with. */
-static char *find_mount(const char *path) {
-    char *real = realpath(path, NULL), *found = NULL;
-    if (!real) return NULL;
-    FILE *mounts = setmntent("/proc/self/mounts", "r");
-    char buffer[16384];
-    struct mntent entry;
-    size_t best = 0;
-    while (mounts && getmntent_r(mounts, &entry, buffer, sizeof buffer)) {
-        size_t length = strlen(entry.mnt_dir);
-        bool inside = !strncmp(real, entry.mnt_dir, length) && (!real[length] || real[length] == '/' || length == 1);
-        bool ours = !strcmp(entry.mnt_type, "fuse.famfs");
-        if (inside && length >= best) {
-            /* Something else that is mounted below a famfs hides it. */
-            best = length;
-            free(found);
-            found = ours ? strdup(entry.mnt_dir) : NULL;
-        } else if (ours && !found && !strcmp(real, entry.mnt_fsname)) {
-            found = strdup(entry.mnt_dir);
-            best = SIZE_MAX;
-        }
+/* Spaces and the like stand in the table as three octal digits behind a backslash. */
+static void unescape(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        unsigned byte;
+        if (*from == '\\' && sscanf(from + 1, "%3o", &byte) == 1) *to = (char)byte, from += 4;
+        else *to = *from++;
     }
-    if (mounts) endmntent(mounts);
-    free(real);
-    if (!found) errno = ENODEV;
-    return found;
+    *to = 0;
 }
 
-static int open_mount(struct famfs_volume *volume) {
+struct mount {
+    dev_t device;
+    char *place, *root;
+    bool is_famfs;
+};
+
+/* Reads the next line of the table; false at its end. */
+static bool next_mount(FILE *table, char **line, size_t *size, struct mount *mount) {
+    while (getline(line, size, table) > 0) {
+        unsigned a, b;
+        int root = 0, place = 0, end = 0;
+        sscanf(*line, "%*d %*d %u:%u %n%*s %n%*s%n", &a, &b, &root, &place, &end);
+        const char *type = end ? strstr(*line + end, " - ") : NULL;
+        if (!type) continue;
+        mount->device = makedev(a, b);
+        mount->is_famfs = !strncmp(type, " - fuse.famfs ", 14);
+        mount->root = *line + root;
+        mount->place = *line + place;
+        (*line)[place - 1] = (*line)[end] = 0;
+        unescape(mount->place);
+        return true;
+    }
+    return false;
+}
+
+/* Finds the mount in which a path lies: the longest mount point that it begins with. Or else the mount of the device that it
+ * names, which is the one that its daemon says: what a mount calls its device any user may choose. */
+static int find_mount(const char *path, char **found, dev_t *device) {
+    struct stat status;
+    char *real = realpath(path, NULL);
+    if (!real) return -errno;
+    dev_t served = 0, inside = 0;
+    bool is_served = stat(real, &status) == 0 && mount_of_device(&status, &served), is_inside = false;
+    FILE *table = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL, *around = NULL, *other = NULL;
+    size_t size = 0, best = 0;
+    struct mount mount;
+    while (table && next_mount(table, &line, &size, &mount)) {
+        size_t length = strlen(mount.place);
+        if (!strncmp(real, mount.place, length) && (!real[length] || real[length] == '/' || length == 1) && length >= best) {
+            best = length;
+            is_inside = mount.is_famfs; /* something else that is mounted below a famfs hides it */
+            inside = mount.device;
+            free(around);
+            around = is_inside ? strdup(mount.place) : NULL;
+        }
+        if (is_served && !other && mount.is_famfs && mount.device == served && !strcmp(mount.root, "/")) other = strdup(mount.place);
+    }
+    if (table) fclose(table);
+    free(line);
+    free(real);
+    *found = is_inside ? around : other;
+    *device = is_inside ? inside : served;
+    free(is_inside ? other : around);
+    return *found ? 0 : -ENODEV;
+}
+
+static int open_mount(struct famfs_volume *volume, dev_t device) {
+    struct stat status;
     volume->root = open(volume->mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return volume->root < 0 ? -errno : 0;
+    if (volume->root < 0 || fstat(volume->root, &status)) return -errno;
+    return status.st_dev == device ? 0 : -ENODEV; /* something else is mounted over it */
 }
 
 int famfs_open_devices(const char *const *paths, size_t count, famfs_volume **volume) {
@@ -60,8 +103,10 @@ int famfs_open_devices(const char *const *paths, size_t count, famfs_volume **vo
     struct famfs_volume *made = calloc(1, sizeof *made);
     if (!made) return -ENOMEM;
     made->root = -1;
-    made->mount_point = find_mount(paths[0]);
-    int result = made->mount_point ? open_mount(made) : errno != ENODEV ? -errno : log_open(paths, count, &made->log);
+    dev_t device;
+    int result = find_mount(paths[0], &made->mount_point, &device);
+    if (result == 0) result = open_mount(made, device);
+    else if (result == -ENODEV) result = log_open(paths, count, &made->log);
     if (result) famfs_close(made);
     else *volume = made;
     return result;

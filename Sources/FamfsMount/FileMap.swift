@@ -19,8 +19,8 @@ enum FileMap {
     device.kind == .dax || device.kind == .file
   }
 
-  /// The attribute's value: a line `volume UUID`, a line `device INDEX UUID PATH` for each device that the file has
-  /// bytes on, a line `size BYTES chunk BYTES` (a chunk of 0: the extents follow each other), and a line
+  /// The attribute's value: a line `volume UUID`, a line `entry INDEX`: which of the log's entries says so, a line
+  /// `device INDEX UUID PATH` for device 0 and each other device that the file has bytes on, a line `size BYTES chunk BYTES` (a chunk of 0: the extents follow each other), and a line
   /// `extent DEVICE OFFSET LENGTH` for each extent or strip, all in bytes.
   /// - Throws: ENODATA when the file cannot be mapped directly: it is a directory, empty, or one of the volume's own;
   ///   it lies on memory that each host has cached for itself, or that is mapped in whole huge pages, of which it has only
@@ -28,10 +28,10 @@ enum FileMap {
   static func text(of number: NodeNumber, in volume: Volume) throws(Errno) -> [UInt8] {
     let node = try volume.node(number)
     let layout = volume.layout(of: number)
-    guard node.kind == .file, node.size > 0, number > .log, !volume.isReclaiming else { throw .noData }
-    var text = "volume \(volume.superblock.uuid)\n"
+    guard node.kind == .file, node.size > 0, let entry = number.logIndex, !volume.isReclaiming else { throw .noData }
+    var text = "volume \(volume.superblock.uuid)\nentry \(entry)\n"
     let devices = volume.devices()
-    for index in Set(layout.extents.array.map(\.device)).sorted() {
+    for index in Set([0] + layout.extents.array.map(\.device)).sorted() {
       guard let usage = devices.first(where: { $0.index == index }),
         let device = try volume.memory(index) as? MappedDevice, isMemory(device),
         !device.path.utf8.contains(UInt8(ascii: "\n")),

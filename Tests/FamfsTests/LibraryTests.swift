@@ -240,7 +240,7 @@ private final class Lister {
   init(_ options: [String]) throws {
     try FileManager.default.createDirectory(at: room, withIntermediateDirectories: true)
     let files =
-      ["Tests/Library/lister.c"] + ["volume", "log", "tree", "memory", "layout"].map { "Library/\($0).c" }
+      ["Tests/Library/lister.c"] + ["volume", "log", "tree", "memory", "layout", "mounts"].map { "Library/\($0).c" }
       + ["Sources/CLinux/cache.c"]
     let includes = ["Library", "Sources/CLinux/include"].map { "-I" + Lister.sources.appendingPathComponent($0).path }
     try #require(

@@ -21,6 +21,12 @@ public struct NodeNumber: Hashable, Comparable, Sendable {
   /// The number of what entry `index` makes.
   static func entry(_ index: UInt64) -> NodeNumber { NodeNumber(UInt32(index + firstEntry)) }
 
+  /// Which of the log's entries made it; nil for the root and the volume's own files.
+  public var logIndex: UInt64? {
+    let number = UInt64(rawValue)
+    return number < NodeNumber.firstEntry ? nil : number - NodeNumber.firstEntry
+  }
+
   /// The order of the log.
   public static func < (a: NodeNumber, b: NodeNumber) -> Bool { a.rawValue < b.rawValue }
 }
