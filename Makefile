@@ -34,7 +34,7 @@ LIBRARY = $(CC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -fvisibili
 lib/libfamfs.so: Library/volume.c Library/log.c Library/tree.c Library/memory.c Library/layout.c Library/mounts.c Sources/CLinux/cache.c
 lib/libfamfs.so: LIBRARIES = -lz
 lib/libfamfs.so: SONAME = libfamfs.so.0
-lib/libfamfs_exec.so: Library/exec.c Library/records.c Library/layout.c Library/mounts.c Library/memory.c Sources/CLinux/cache.c
+lib/libfamfs_exec.so: Library/exec.c Library/records.c Library/areas.c Library/layout.c Library/mounts.c Library/memory.c Sources/CLinux/cache.c
 lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h Makefile
 	@mkdir -p lib
 	@$(LIBRARY) $(SONAME:%=-Wl,-soname,%) -o $@.new $(filter %.c,$^) $(LIBRARIES)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "../Sources/CLinux/include/CLinux.h"
+#include "areas.h"
 #include "layout.h"
 #include "records.h"
 
@@ -50,10 +50,12 @@ static bool can_be_direct(size_t length, int protection, int flags, int file, in
 
 /* --- Mapping ------------------------------------------------------------------------------------------------------ */
 
-/* Pages behind a file's end: SIGBUS, as the kernel has it. */
-static int map_beyond(char *place, size_t length, int protection, int type) {
-    int file = (int)syscall(SYS_memfd_create, "famfs: behind the end", 1u);  /* MFD_CLOEXEC */
+/* Pages behind a file's end: SIGBUS, as the kernel has it. Where the file was opened for reading, mprotect(2) must not make them
+ * writable either. */
+static int map_beyond(char *place, size_t length, int protection, int type, bool writable) {
+    int file = (int)syscall(SYS_memfd_create, "famfs: behind the end", 3u);  /* MFD_CLOEXEC, MFD_ALLOW_SEALING */
     if (file < 0) return -errno;
+    if (type == MAP_SHARED && !writable) fcntl(file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE); /* Linux 5.1 */
     void *at = kernel_mmap(place, length, protection, type | MAP_FIXED, file, 0);
     int result = at == MAP_FAILED ? -errno : 0;
     close(file);
@@ -66,7 +68,7 @@ static int map_range(const struct layout *layout, uint64_t offset, size_t length
     uint64_t pages = layout_pages(layout);
     size_t inside = offset >= pages ? 0 : pages - offset < length ? (size_t)(pages - offset) : length;
     int result = inside ? layout_map(layout, offset, inside, protection, flags, writable, place) : 0;
-    if (result == 0 && inside < length) result = map_beyond(place + inside, length - inside, protection, flags & MAP_TYPE);
+    if (result == 0 && inside < length) result = map_beyond(place + inside, length - inside, protection, flags & MAP_TYPE, writable);
     return result;
 }
 
@@ -79,7 +81,7 @@ static size_t map_large(const struct layout *layout, uint64_t offset, size_t len
     char *start = layout_reserve(layout, offset, whole, NULL);
     if (start == MAP_FAILED) return 0;
     int result = layout_map(layout, offset, inside, protection, flags, writable, start);
-    if (result == 0 && inside < whole) result = map_beyond(start + inside, whole - inside, protection, flags & MAP_TYPE);
+    if (result == 0 && inside < whole) result = map_beyond(start + inside, whole - inside, protection, flags & MAP_TYPE, writable);
     if (result) kernel_munmap(start, whole);
     *place = start;
     return result ? 0 : whole;
@@ -153,39 +155,6 @@ EXPORT int madvise(void *place, size_t length, int advice) {
     return (int)syscall(SYS_madvise, place, length, advice);
 }
 
-/* --- Areas ---------------------------------------------------------------------------------------------------------- */
-
-struct area {
-    uintptr_t start, end;
-    int protection;
-};
-
-/* The kernel's next area that has a part of a range. */
-static bool next_area(FILE *maps, uintptr_t start, uintptr_t end, struct area *area) {
-    char line[8192], rights[5];
-    while (fgets(line, sizeof line, maps)) {
-        unsigned long from, to;
-        if (sscanf(line, "%lx-%lx %4s", &from, &to, rights) != 3 || to <= start || end <= from) continue;
-        area->start = from > start ? from : start;
-        area->end = to < end ? to : end;
-        area->protection = (rights[0] == 'r') * PROT_READ | (rights[1] == 'w') * PROT_WRITE | (rights[2] == 'x') * PROT_EXEC;
-        return true;
-    }
-    return false;
-}
-
-/* Writes back the CPU's caches for a range, but for what the program has made inaccessible: that would be a fault. */
-static void write_back(uintptr_t start, uintptr_t end) {
-    struct area area;
-    FILE *maps = NULL;
-    /* One call instead of a file to read, where all of it can be read. */
-    if (syscall(SYS_madvise, start, end - start, 22 /* MADV_POPULATE_READ */) == 0 || !(maps = fopen("/proc/self/maps", "re")))
-        weft_write_back((void *)start, end - start);
-    while (maps && next_area(maps, start, end, &area))
-        if (area.protection) weft_write_back((void *)area.start, area.end - area.start);
-    if (maps) fclose(maps);
-}
-
 /* For hosts that do not share caches with this one. */
 EXPORT int msync(void *place, size_t length, int flags) {
     struct record found;
@@ -201,7 +170,7 @@ EXPORT int msync(void *place, size_t length, int flags) {
         uint64_t pages = layout_pages(layout_in(found.layout));
         uintptr_t file_end = found.offset >= pages ? found.start : found.start + (pages - found.offset);
         if (last > file_end) last = file_end;
-        if (first < last) write_back(first, last);
+        if (first < last) write_back_areas(first, last);
         weft_fence();
         release_layout(found.layout);
         result = 0;
@@ -211,29 +180,6 @@ EXPORT int msync(void *place, size_t length, int flags) {
 }
 
 /* --- mremap --------------------------------------------------------------------------------------------------------- */
-
-/* Moves a range to `target` area by area: the kernel moves one at a time. With a target of NULL it only looks.
- * Returns the protection of the last, or a negative errno. */
-static int move_areas(uintptr_t start, uintptr_t end, char *target) {
-    FILE *maps = fopen("/proc/self/maps", "re");
-    if (!maps) return -errno;
-    int result = -EFAULT;
-    uintptr_t done = start;
-    struct area area;
-    while (done < end && next_area(maps, start, end, &area)) {
-        if (area.start != done) break;
-        size_t length = area.end - area.start;
-        if (target && syscall(SYS_mremap, area.start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target + (done - start)) == -1) {
-            result = -errno;
-            fclose(maps);
-            return result;
-        }
-        done = area.end;
-        result = area.protection;
-    }
-    fclose(maps);
-    return done == end ? result : -EFAULT;
-}
 
 static void *failed(int error) {
     errno = error;
@@ -245,10 +191,14 @@ static void *remap_direct(struct record record, uintptr_t old, size_t size, size
     uint64_t offset = record.offset + (old - record.start);
     if (old % page_size() || wanted == 0 || flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) return failed(EINVAL);
     if (flags & MREMAP_FIXED && (!(flags & MREMAP_MAYMOVE) || (uintptr_t)fixed % page_size())) return failed(EINVAL);
-    if (size > record.end - old) return failed(EFAULT);
     if (size == 0 && !(flags & MREMAP_MAYMOVE)) return failed(EINVAL);
-    int protection = size ? move_areas(old, old + size, NULL) : record.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    bool is_one = true, moves_whole = flags & MREMAP_FIXED && wanted == size && kernel_moves_several();
+    int protection = record.writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    /* Where the program has changed the protection of a part the kernel has several areas, and neither lets them grow nor cuts
+     * and moves them. */
+    if (size) protection = protection_of(old, old + (wanted < size ? wanted : size), &is_one);
     if (protection < 0) return failed(-protection);
+    if (!is_one && !moves_whole && (wanted > size || flags & MREMAP_FIXED)) return failed(EFAULT);
     if (wanted < size) {
         munmap((void *)(old + wanted), size - wanted);
         size = wanted;
@@ -293,16 +243,76 @@ static void *remap_direct(struct record record, uintptr_t old, size_t size, size
     return place;
 }
 
+/* Moves a range in which there are both files mapped directly and other areas, or several of either, and its records. */
+static int move_several(uintptr_t start, uintptr_t end, char *target) {
+    struct record record;
+    int result = 0;
+    for (uintptr_t at = start, next; at < end && result == 0; at = next) {
+        bool ours = find_overlap(at, end, &record);
+        bool begins = ours && record.start <= at;
+        next = !ours ? end : begins ? (record.end < end ? record.end : end) : record.start;
+        char *place = target + (at - start);
+        if (begins) forget_range(at, next);
+        result = move_areas(at, next, place);
+        if (begins) {
+            uintptr_t new_start = result ? at : (uintptr_t)place;
+            record.offset += at - record.start;
+            record.start = new_start;
+            record.end = record.asked = new_start + (next - at);
+            add_record(record);
+        } else if (result == 0) {
+            forget_range((uintptr_t)place, (uintptr_t)place + (next - at));
+        }
+        if (ours) release_layout(record.layout);
+    }
+    return result;
+}
+
+/* Whether a range is one area to a program: a part of one file's mapping, or of one area of the kernel's. */
+static bool is_one_area(uintptr_t start, uintptr_t end) {
+    struct record record;
+    bool is_one, ours = find_overlap(start, end, &record);
+    if (ours) {
+        release_layout(record.layout);
+        return record.start <= start && end <= record.end && protection_of(start, end, &is_one) >= 0 && is_one;
+    }
+    return is_one_of_kernel(start, end);
+}
+
+/* mremap of a range that is more than one file's: the kernel cuts what is to be shorter, and moves what keeps its size. */
+static void *remap_several(uintptr_t old, size_t size, size_t wanted, int flags, char *fixed) {
+    bool is_fixed = flags & MREMAP_FIXED, is_one;
+    if (old % page_size() || wanted == 0) return failed(EINVAL);
+    if (is_fixed && (!(flags & MREMAP_MAYMOVE) || (uintptr_t)fixed % page_size())) return failed(EINVAL);
+    if (is_fixed && (uintptr_t)fixed < old + size && old < (uintptr_t)fixed + wanted) return failed(EINVAL);
+    if (wanted > size || protection_of(old, old + page_size(), &is_one) < 0) return failed(EFAULT);
+    if (wanted < size) {
+        if (is_fixed && !is_one_area(old, old + wanted)) return failed(EFAULT);
+        munmap((void *)(old + wanted), size - wanted);
+        return is_fixed ? mremap((void *)old, wanted, wanted, flags, fixed) : (void *)old;
+    }
+    if (!is_fixed) return (void *)old;
+    if (!kernel_moves_several()) return failed(EFAULT);
+    int error = move_several(old, old + size, fixed);
+    return error ? failed(-error) : fixed;
+}
+
 EXPORT void *mremap(void *old, size_t size, size_t wanted, int flags, ...) {
     va_list rest;
     va_start(rest, flags);
     void *fixed = flags & MREMAP_FIXED ? va_arg(rest, void *) : NULL;
     va_end(rest);
     struct record record;
-    if (find_record((uintptr_t)old, &record)) {
-        void *place = remap_direct(record, (uintptr_t)old, round_up(size), round_up(wanted), flags, fixed);
+    uintptr_t start = (uintptr_t)old, end = size > SIZE_MAX / 2 ? start : start + round_up(size);
+    bool is_sound = end >= start && wanted <= SIZE_MAX / 2 && size <= SIZE_MAX / 2;
+    bool ours = is_sound && find_overlap(start, end > start ? end : start + 1, &record);
+    if (ours) {
+        bool is_inside = record.start <= start && end <= record.end;
+        void *place = MAP_FAILED;
+        if (is_inside) place = remap_direct(record, start, round_up(size), round_up(wanted), flags, fixed);
         release_layout(record.layout);
-        return place;
+        if (is_inside) return place;
+        if (!(flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED))) return remap_several(start, round_up(size), round_up(wanted), flags, fixed);
     }
     if (wanted > size && records_are_lost()) return failed(ENOMEM);
     void *place = (void *)syscall(SYS_mremap, old, size, wanted, flags, fixed);
@@ -324,7 +334,8 @@ EXPORT int remap_file_pages(void *place, size_t length, int protection, size_t p
     bool fits = size && size <= record.end - start && page <= INT64_MAX / page_size() && page * page_size() <= INT64_MAX - size;
     /* As the kernel: only of files that are open for writing. */
     if (fits && protection == 0 && record.writable) {
-        int rights = move_areas(start, start + size, NULL);
+        bool is_one;
+        int rights = protection_of(start, start + size, &is_one);
         struct layout *layout = layout_in(record.layout);
         if (rights >= 0) result = map_range(layout, page * page_size(), size, rights, MAP_SHARED, record.writable, (char *)start);
         record.start = start;
