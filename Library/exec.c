@@ -15,6 +15,7 @@
 #include "../Sources/CLinux/include/CLinux.h"
 #include "areas.h"
 #include "layout.h"
+#include "mounts.h"
 #include "records.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -35,6 +36,7 @@ static bool can_be_direct(size_t length, int protection, int flags, int file, in
     int mode = fcntl(file, F_GETFL) & O_ACCMODE;
     /* What must fail is left to the kernel to refuse. */
     if (mode == O_WRONLY || (type == MAP_SHARED && protection & PROT_WRITE && mode != O_RDWR)) return false;
+    if (!mount_is_believed(file)) return false; /* before there is room for a layout: most files are no famfs's */
     *writable = type == MAP_SHARED && mode == O_RDWR;
     struct held_layout *held = hold_layout();
     if (!held) return false;

@@ -8,11 +8,13 @@ struct ViewMount: Sendable {
   /// The volume's UUID.
   let volume: UUID
 
-  /// Nil for what is mounted from anything but a famfs. Waits for the device.
+  /// Nil for what is mounted from anything but a famfs. Waits for the device, but for no file on a famfs, whose daemon
+  /// may be stopped.
   private init?(_ mount: Mount) {
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Superblock.size, alignment: 8)
     defer { bytes.deallocate() }
-    guard mount.type == "erofs", let file = try? FileDescriptor(opening: mount.source, .readOnly),
+    guard mount.type == "erofs", MountedVolume.around(mount.source) == nil,
+      let file = try? FileDescriptor(opening: mount.source, .readOnly),
       (try? file.read(at: 0, into: bytes)) == bytes.count,
       let superblock = try? Superblock(parsing: UnsafeRawBufferPointer(bytes).bytes)
     else { return nil }
