@@ -160,16 +160,16 @@ public enum Daemon {
         volume: volume, staging: staging, settings: settings, notifier: notifier, log: log,
         beginsAtOnce: options.playsLog,
         looksByItself: !options.isStrict)
-      if let staging { _ = try Thread(named: "famfs-staging") { staging.run() } }
+      if let staging { try Thread.detached(named: "famfs-staging") { staging.run() } }
       if let pulse {
         do { try pulse.begin() } catch { throw FamfsError.memory(options.device, error) }
-        _ = try Thread(named: "famfs-pulse") { pulse.run() }
+        try Thread.detached(named: "famfs-pulse") { pulse.run() }
       }
       // These last as long as the process.
-      _ = try Thread(named: "famfs-control") { server.run() }
-      _ = try Thread(named: "famfs-follow") { follower.run() }
-      if options.publishes, let publishing { _ = try Thread(named: "famfs-publish") { publishing.run() } }
-      _ = try Thread(named: "famfs-session") {
+      try Thread.detached(named: "famfs-control") { server.run() }
+      try Thread.detached(named: "famfs-follow") { follower.run() }
+      if options.publishes, let publishing { try Thread.detached(named: "famfs-publish") { publishing.run() } }
+      try Thread.detached(named: "famfs-session") {
         do { try serving.run() } catch { log.error("the session ended: \(error)") }
         hasEnded.flag.store(true, ordering: .releasing)
         kill(getpid(), SIGUSR1)

@@ -39,7 +39,7 @@ final class Publishing: Sendable {
       return (state.asked, state.asked == state.done + 1)
     }
     if isFirst {
-      do { _ = try Thread(named: "famfs-publish") { self.publishAll() } } catch {
+      do { try Thread.detached(named: "famfs-publish") { self.publishAll() } } catch {
         let failure = FamfsError.other("no thread can be started to publish: \(error)")
         state.withLock { ($0.done, $0.outcome) = ($0.asked, .failure(failure)) }
         throw failure

@@ -13,7 +13,7 @@ public final class Look<Answer: Sendable>: Sendable {
     let pipe = try Spawn.pipe()
     end = FileDescriptor(owning: pipe.reading)
     do throws(Errno) {
-      _ = try Thread(named: "famfs-look") { [self] in
+      try Thread.detached(named: "famfs-look") { [self] in
         let found = question()
         answer.withLock { $0 = found }
         close(pipe.writing)

@@ -87,6 +87,21 @@ struct WatchingTests {
     }
   }
 
+  @Test("top looks for as long as it is let: looks leave no thread behind")
+  func topGoesOn() throws {
+    try withVolume { volume in
+      // Stacks of 256 MiB: a dozen that stay behind are more than the process may have.
+      let outcome = try run([
+        "bash", "-c",
+        "ulimit -s 262144 && ulimit -v 4194304 && exec \(Machine.program("famfs")) top --json -n 40 -d 0.1 \(volume.master)",
+      ])
+      try succeed(outcome)
+      let lines = outcome.stdout.split(separator: "\n")
+      #expect(lines.count == 40)
+      for line in lines { #expect(line.contains("\"trouble\":null"), "\(line)") }
+    }
+  }
+
   @Test("top prints blocks and lines of JSON into a pipe, and tells when the mount ends")
   func topInPipe() throws {
     try withVolume { volume in

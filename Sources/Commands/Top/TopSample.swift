@@ -28,8 +28,8 @@ final class TopSampler: Sendable {
 
   private struct Question {
     let mount: Mount
-    /// None when no thread could be had.
-    let look: Look<Answer>?
+    /// Why it was not put: no thread could be started.
+    let look: Result<Look<Answer>, Errno>
   }
 
   private struct State {
@@ -60,10 +60,15 @@ final class TopSampler: Sendable {
           device: "", mountPoint: point, facts: .failure(.other("\(point) is not mounted any more")))
       }
       let isOld = state.withLock { $0.unanswered[point] != nil }
-      let answer = question.look?.wait(until: isOld ? 0 : deadline)
+      let answer: Answer?
+      switch question.look {
+      case .success(let look): answer = look.wait(until: isOld ? 0 : deadline)
+      case .failure(let error):
+        answer = .failure(.other("\(point): it cannot be asked, no thread can be started: \(error)"))
+      }
       state.withLock { state in
         state.connections[point] = try? answer?.get().connection
-        state.unanswered[point] = answer == nil && question.look != nil ? question : nil
+        state.unanswered[point] = answer == nil ? question : nil
       }
       let facts = answer ?? .failure(.other("\(point): \(MountedVolume.silence(of: question.mount))"))
       return TopSample(device: question.mount.source, mountPoint: point, facts: facts.map(\.facts))
@@ -77,11 +82,13 @@ final class TopSampler: Sendable {
     state.connections[point] = nil
     state.unanswered[point] = nil
     guard let mount else { return nil }
-    let look = try? Look { () -> Answer in
-      Result { () throws(FamfsError) in
-        let connection: Connection
-        if let known { connection = known } else { connection = try Connection(to: mount) }
-        return (connection, try connection.client.facts())
+    let look = Result { () throws(Errno) in
+      try Look { () -> Answer in
+        Result { () throws(FamfsError) in
+          let connection: Connection
+          if let known { connection = known } else { connection = try Connection(to: mount) }
+          return (connection, try connection.client.facts())
+        }
       }
     }
     return Question(mount: mount, look: look)
@@ -109,7 +116,7 @@ final class TopLooker: Sendable {
   /// - Returns: whether it began one.
   func begin() throws(Errno) -> Bool {
     if isLooking.exchange(true, ordering: .acquiringAndReleasing) { return false }
-    _ = try Thread(named: "famfs-top") { [self] in
+    try Thread.detached(named: "famfs-top") { [self] in
       let samples = sampler.look()
       result.withLock { $0 = samples }
       var byte: UInt8 = 0
