@@ -104,17 +104,35 @@ long weft_send(int socket, const void *bytes, size_t count, int descriptor, int 
     return sendmsg(socket, &message, flags);
 }
 
+enum { MOST_DESCRIPTORS = 253 };  // of one message: SCM_MAX_FD
+
 long weft_receive(int socket, void *buffer, size_t size, int *descriptor) {
     struct iovec data = {buffer, size};
-    union attachment control;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(MOST_DESCRIPTORS * sizeof(int))];
+    } control;
     struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     *descriptor = -1;
     ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     if (count < 0) return -1;
-    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
-    if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS)
-        memcpy(descriptor, CMSG_DATA(first), sizeof(int));
-    return count;
+    // All that came is this process's from now on, whatever the sender meant by it.
+    size_t came = 0;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        size_t files = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t place = 0; place < files; place++) {
+            int file;
+            memcpy(&file, CMSG_DATA(part) + place * sizeof(int), sizeof file);
+            if (came++ == 0) *descriptor = file;
+            else close(file);
+        }
+    }
+    if (came <= 1 && !(message.msg_flags & MSG_CTRUNC)) return count;
+    if (*descriptor >= 0) close(*descriptor);
+    *descriptor = -1;
+    errno = EPROTO;
+    return -1;
 }
 
 int weft_receive_descriptor(int socket, int *descriptor) {
@@ -122,6 +140,8 @@ int weft_receive_descriptor(int socket, int *descriptor) {
     long count = weft_receive(socket, &byte, 1, descriptor);
     if (count < 0) return -1;
     if (count > 0 && *descriptor >= 0) return (int)count;
+    if (*descriptor >= 0) close(*descriptor);
+    *descriptor = -1;
     errno = EPROTO;
     return -1;
 }
@@ -184,10 +204,14 @@ int weft_pipe(int ends[2]) {
     int low[2];
     if (pipe2(low, O_CLOEXEC)) return -1;
     ends[0] = fcntl(low[0], F_DUPFD_CLOEXEC, 3);
-    ends[1] = fcntl(low[1], F_DUPFD_CLOEXEC, 3);
+    ends[1] = ends[0] < 0 ? -1 : fcntl(low[1], F_DUPFD_CLOEXEC, 3);
+    int error = errno;
     close(low[0]);
     close(low[1]);
-    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
+    if (ends[1] >= 0) return 0;
+    if (ends[0] >= 0) close(ends[0]);
+    errno = error;
+    return -1;
 }
 
 int weft_accept(int socket) { return accept4(socket, NULL, NULL, SOCK_CLOEXEC); }

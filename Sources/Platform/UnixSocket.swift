@@ -1,6 +1,14 @@
 import CLinux
 import Glibc
 
+/// One message that was received, and the open file that came with it: closed unless it is taken out.
+public struct ReceivedMessage: ~Copyable {
+  /// The message's bytes, in the buffer that was given; empty when the peer is gone.
+  public let bytes: UnsafeRawBufferPointer
+  /// The file that was attached.
+  public var file: FileDescriptor?
+}
+
 /// A unix socket that keeps messages apart (SOCK_SEQPACKET): what is sent in one call arrives in one call.
 public struct MessageSocket: ~Copyable, Sendable {
   /// The open socket.
@@ -70,13 +78,13 @@ public struct MessageSocket: ~Copyable, Sendable {
   }
 
   /// Receives one message; what is longer than the buffer is cut off. An empty one means that the peer is gone.
-  /// - Returns: the message, and the file that was attached to it.
-  public func receive(
-    into buffer: UnsafeMutableRawBufferPointer
-  ) throws(Errno) -> (message: UnsafeRawBufferPointer, descriptor: Int32) {
+  /// - Throws: EPROTO when more than one file is attached: all of them are closed. EAGAIN when `setPatience` says so.
+  public func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> ReceivedMessage {
     var descriptor: Int32 = -1
     let count = try retrying { weft_receive(file.rawValue, buffer.baseAddress, buffer.count, &descriptor) }
-    return (UnsafeRawBufferPointer(rebasing: buffer[..<count]), descriptor)
+    return ReceivedMessage(
+      bytes: UnsafeRawBufferPointer(rebasing: buffer[..<count]),
+      file: descriptor < 0 ? nil : FileDescriptor(owning: descriptor))
   }
 }
 

@@ -94,7 +94,7 @@ private final class TestDaemon {
     let server = try ControlServer(volume: volume, folder: folder, isReadOnly: false) {
       MountStatus(mountMajor: 0, mountMinor: 0, isMaster: true)
     }
-    _ = try Thread(named: "control") { server.run() }  // as long as the process
+    try Thread.detached(named: "control") { server.run() }  // as long as the process
     socket = try .connected(to: folder + "/" + ControlClient.socketName)
   }
 
@@ -114,6 +114,6 @@ private final class TestDaemon {
     try socket.send(request.encode())
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
     defer { buffer.deallocate() }
-    return try ControlReply(parsing: socket.receive(into: buffer).message)
+    return try ControlReply(parsing: socket.receive(into: buffer).bytes)
   }
 }

@@ -69,7 +69,8 @@ int weft_byte_is_locked(int file, int64_t byte);
 int weft_receive_descriptor(int socket, int *descriptor);
 /// Sends one message, with a descriptor attached unless it is -1; flags as for send(2).
 long weft_send(int socket, const void *message, size_t count, int descriptor, int flags);
-/// Receives one message and the descriptor attached to it, -1 if there is none.
+/// Receives one message and the descriptor attached to it, -1 if there is none. EPROTO when more are attached: all of
+/// them are closed.
 long weft_receive(int socket, void *buffer, size_t size, int *descriptor);
 /// Credentials of the process at the other end of a unix socket.
 int weft_peer(int socket, int *pid, unsigned *uid, unsigned *gid);

@@ -52,7 +52,7 @@ public struct ControlClient: ~Copyable, Sendable {
       let path = found.folder + "/" + socketName
       let socket = try MessageSocket.connected(to: path, patience: MountedVolume.patience)
       guard try socket.peerUser() == user else { throw Errno.accessDenied }
-      guard case (.status(let status), _) = try exchange(.status, over: socket),
+      guard case .status(let status) = try exchange(.status, over: socket).reply,
         status.mountMajor == mount.device.major, status.mountMinor == mount.device.minor,
         status.volumeUUID == found.record.volume
       else { throw Errno.protocolError }
@@ -97,9 +97,9 @@ public struct ControlClient: ~Copyable, Sendable {
     return outcomes
   }
 
-  private func askForFile(_ request: ControlRequest) throws(FamfsError) -> (reply: ControlReply, descriptor: Int32) {
+  private func askForFile(_ request: ControlRequest) throws(FamfsError) -> Answer {
     if request.changesNames { try checkWritable() }
-    let answer: (reply: ControlReply, descriptor: Int32)
+    let answer: Answer
     do throws(Errno) { answer = try ControlClient.exchange(request, over: socket) } catch {
       throw ControlClient.explain(error, mountPoint)
     }
@@ -107,21 +107,25 @@ public struct ControlClient: ~Copyable, Sendable {
     return answer
   }
 
+  /// A reply, and the open file that came with it.
+  private struct Answer: ~Copyable {
+    let reply: ControlReply
+    var file: FileDescriptor?
+  }
+
   private static func exchange(
     _ request: ControlRequest, over socket: borrowing MessageSocket
-  ) throws(Errno) -> (reply: ControlReply, descriptor: Int32) {
+  ) throws(Errno) -> Answer {
     try socket.send(request.encode())
     return try receive(from: socket)
   }
 
-  private static func receive(
-    from socket: borrowing MessageSocket
-  ) throws(Errno) -> (reply: ControlReply, descriptor: Int32) {
+  private static func receive(from socket: borrowing MessageSocket) throws(Errno) -> Answer {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
     defer { buffer.deallocate() }
-    let (message, descriptor) = try socket.receive(into: buffer)
-    if message.isEmpty { throw Errno(rawValue: ENOTCONN) }
-    return (try ControlReply(parsing: message), descriptor)
+    var message = try socket.receive(into: buffer)
+    if message.bytes.isEmpty { throw Errno(rawValue: ENOTCONN) }
+    return Answer(reply: try ControlReply(parsing: message.bytes), file: message.file.take())
   }
 
   /// The daemon names a file by its path in the volume; people know it by the mount point.
@@ -159,10 +163,12 @@ public struct ControlClient: ~Copyable, Sendable {
   }
 
   private func device(_ index: UInt64, writable: Bool) throws(FamfsError) -> (MappedDevice, count: UInt64) {
-    let (reply, descriptor) = try askForFile(.device(index))
-    guard case .device(let path, let count) = reply, descriptor >= 0 else { throw ControlClient.nonsense }
+    var answer = try askForFile(.device(index))
+    guard case .device(let path, let count) = answer.reply, let file = answer.file.take() else {
+      throw ControlClient.nonsense
+    }
     do throws(DeviceError) {
-      return (try MappedDevice(adopting: FileDescriptor(owning: descriptor), path: path, writable: writable), count)
+      return (try MappedDevice(adopting: file, path: path, writable: writable), count)
     } catch {
       throw .device(error)
     }

@@ -97,9 +97,8 @@ final class ControlServer: Sendable {
   /// Answers one message.
   /// - Returns: false when the connection has ended.
   private func serve(_ connection: Connection, _ buffer: UnsafeMutableRawBufferPointer) -> Bool {
-    guard let (message, attached) = try? connection.socket.receive(into: buffer) else { return false }
-    if attached >= 0 { close(attached) }  // nobody asked for it
-    if message.isEmpty { return false }
+    // A file that is attached is closed: no request has one.
+    guard let message = try? connection.socket.receive(into: buffer).bytes, !message.isEmpty else { return false }
     var attachment: MappedDevice?
     let reply: ControlReply
     do {
