@@ -60,9 +60,8 @@ public indirect enum JSON: Sendable {
     text += last
   }
 
-  /// The format asks for an escape of controls below 32, quote and backslash. Those from 127 to 159 are escaped too,
-  /// because a terminal obeys them. A byte of a
-  /// file's name that is not UTF-8 stands there as the text `\xff`.
+  /// The format asks for an escape of controls below 32, quote and backslash. What else a terminal obeys is escaped, too:
+  /// `printable` would take it out. A byte of a file's name that is not UTF-8 stands there as the text `\xff`.
   private static func quote(_ value: String, to text: inout String) {
     text += "\""
     for scalar in value.unicodeScalars {
@@ -72,7 +71,7 @@ public indirect enum JSON: Sendable {
       case "\n": text += "\\n"
       case "\r": text += "\\r"
       case "\t": text += "\\t"
-      case _ where scalar.value < 32 || (127..<160).contains(scalar.value):
+      case _ where !isPrintable(scalar):
         let digits = String(scalar.value, radix: 16)
         text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
       default:

@@ -62,12 +62,12 @@ public struct LiveScreen: ~Copyable {
     if var settings { tcsetattr(STDIN_FILENO, TCSADRAIN, &settings) }
   }
 
-  /// Shows lines from the top, as many as there is room for. They must be `printable`.
+  /// Shows lines from the top, as many as there is room for.
   public func show(_ lines: [String]) {
     let room = Terminal.size.lines
     var shown = lines.prefix(room)
     if lines.count > room { shown[shown.endIndex - 1] = "..." }
-    printStyled("\u{1b}[H" + shown.map { $0 + "\u{1b}[K" }.joined(separator: "\r\n") + "\u{1b}[J")
+    printStyled("\u{1b}[H" + shown.map { oneLine($0) + "\u{1b}[K" }.joined(separator: "\r\n") + "\u{1b}[J")
   }
 
   /// Waits for the next event.

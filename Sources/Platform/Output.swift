@@ -60,16 +60,26 @@ public enum StandardStreams {
   }
 }
 
-/// A text that a terminal shows and does not obey: control characters other than newline and tab become `?`. A byte of a
-/// file's name that is not UTF-8 becomes `\xff`.
+/// A text that a terminal shows and does not obey: what is not printable becomes `?`, but for newline and tab. A byte of a
+/// file's name that is not UTF-8 becomes `\xff`. All text that leaves this program goes through it, or is escaped where a
+/// format has escapes: names come from other hosts.
 public func printable(_ text: String) -> String {
   let isHarmless: (Unicode.Scalar) -> Bool = { scalar in
-    scalar == "\n" || scalar == "\t" || scalar.value >= 160 && scalar.fileNameByte == nil
-      || (32..<127).contains(scalar.value)
+    scalar == "\n" || scalar == "\t" || isPrintable(scalar) && scalar.fileNameByte == nil
   }
   if text.unicodeScalars.allSatisfy(isHarmless) { return text }
   return text.unicodeScalars.reduce(into: "") { text, scalar in
     if isHarmless(scalar) { text.unicodeScalars.append(scalar) } else { text += scalar.fileNameEscape ?? "?" }
+  }
+}
+
+/// Whether a terminal only shows a character: it is no control, of ASCII or from 128 to 159, and does not have what
+/// follows shown in another order or on another line.
+public func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 32..<127: true
+  case 0x61c, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069: false
+  default: scalar.value >= 160
   }
 }
 

@@ -8,6 +8,7 @@ import Testing
       ("", #""""#), ("plain", #""plain""#), ("a \"b\" \\ c/d", #""a \"b\" \\ c/d""#),
       ("\n\r\t", #""\n\r\t""#), ("\r\n", #""\r\n""#), ("\u{0}\u{1b}[2J\u{1f} ", #""\u0000\u001b[2J\u001f ""#),
       ("\u{7e}\u{7f}\u{80}\u{9b}\u{9f}\u{a0}", "\"\u{7e}\\u007f\\u0080\\u009b\\u009f\u{a0}\""),
+      ("\u{202e}\u{2028}", #""\u202e\u2028""#),
       ("é, e\u{301}, 漢字, 🙂", "\"é, e\u{301}, 漢字, 🙂\""),
     ])
   func texts(text: String, quoted: String) { #expect(Array(JSON.text(text).line.utf8) == Array(quoted.utf8)) }

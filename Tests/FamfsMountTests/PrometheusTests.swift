@@ -6,7 +6,8 @@ import Testing
 @Suite("Prometheus' text format") struct PrometheusTests {
   @Test("values of labels are escaped scalar by scalar, helps have quotes as they are")
   func escapes() {
-    #expect(PrometheusText.escape("a\\b\"c\nd\r\ne") == "a\\\\b\\\"c\\nd\r\\ne")
+    #expect(PrometheusText.escape("a\\b\"c\nd\r\ne") == "a\\\\b\\\"c\\nd?\\ne")
+    #expect(PrometheusText.escape("\u{1b}]0;x\u{7}host\u{9b}31m\u{202e}") == "?]0;x?host?31m?")
     #expect(PrometheusText.escape("a\"\\", quotes: false) == "a\"\\\\")
     var out = PrometheusText()
     out.begin("n", "gauge", "A \"help\"\n.")

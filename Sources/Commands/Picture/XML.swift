@@ -2,8 +2,8 @@ import Platform
 
 /// Text as it stands in XML 1.0, between tags and in attributes.
 enum XML {
-  /// Markup becomes references; what no XML may hold, not even as a reference, becomes U+FFFD, and so do the controls
-  /// from 127 to 159.
+  /// Markup becomes references; what no XML may hold, not even as a reference, becomes U+FFFD, and so does
+  /// what a terminal would obey.
   static func escape(_ text: String) -> String {
     var escaped = ""
     for scalar in text.unicodeScalars {
@@ -13,7 +13,7 @@ enum XML {
       case ">": escaped += "&gt;"
       case "\"": escaped += "&quot;"
       case "'": escaped += "&#39;"
-      case _ where scalar.value < 32 || (127..<160).contains(scalar.value) || (0xfffe...0xffff).contains(scalar.value):
+      case _ where !isPrintable(scalar) || (0xfffe...0xffff).contains(scalar.value):
         escaped.unicodeScalars.append("\u{fffd}")
       default: escaped += scalar.fileNameEscape ?? String(scalar)
       }

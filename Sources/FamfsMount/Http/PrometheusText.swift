@@ -1,4 +1,5 @@
 import Fuse
+import Platform
 
 /// Prometheus' text format, version 0.0.4: families of samples, each with its help and type before it.
 struct PrometheusText {
@@ -49,10 +50,11 @@ struct PrometheusText {
     return "\(whole).\(digits)"
   }
 
-  /// By scalars, for Swift takes some pairs of them for one character.
+  /// By scalars, because Swift takes some pairs of them for one character. What steers a terminal becomes `?`: people look
+  /// at metrics with curl, and names come from other hosts.
   static func escape(_ value: String, quotes: Bool = true) -> String {
     var text = String.UnicodeScalarView()
-    for scalar in value.unicodeScalars {
+    for scalar in printable(value).unicodeScalars {
       switch scalar {
       case "\\": text += "\\\\".unicodeScalars
       case "\n": text += "\\n".unicodeScalars
