@@ -3,6 +3,8 @@
 #include "CLinux.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 
 // A pointer of the type that the header declares for each function, and where to find it.
 #define FUNCTIONS(each)                     \
@@ -26,16 +28,46 @@ bool weft_http_load(void) {
     return true;
 }
 
+// Connections of users other than root: they must leave some for root.
+struct share {
+    unsigned taken, most;
+};
+
+static void note_connection(void *context, struct MHD_Connection *connection, void **counted,
+                            enum MHD_ConnectionNotificationCode what) {
+    struct share *share = context;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*counted) share->taken--;
+        return;
+    }
+    int pid;
+    unsigned uid, gid;
+    const union MHD_ConnectionInfo *about = MHD_get_connection_info_(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (!about || (weft_peer(about->connect_fd, &pid, &uid, &gid) == 0 && uid == 0)) return;
+    if (share->taken == share->most) {
+        shutdown(about->connect_fd, SHUT_RDWR);
+        return;
+    }
+    share->taken++;
+    *counted = share;
+}
+
 struct MHD_Daemon *weft_http_start(int listener, unsigned connections, unsigned timeout_seconds,
                                    MHD_AccessHandlerCallback handler, MHD_RequestCompletedCallback completed,
                                    void *context) {
-    return MHD_start_daemon_(MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, handler, context,
-                             MHD_OPTION_LISTEN_SOCKET, listener,
-                             MHD_OPTION_CONNECTION_LIMIT, connections,
-                             MHD_OPTION_CONNECTION_TIMEOUT, timeout_seconds,
-                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384,
-                             MHD_OPTION_NOTIFY_COMPLETED, completed, context,
-                             MHD_OPTION_END);
+    struct share *share = calloc(1, sizeof *share);
+    if (!share) return NULL;
+    share->most = connections - connections / 4;
+    struct MHD_Daemon *daemon = MHD_start_daemon_(MHD_USE_AUTO_INTERNAL_THREAD, 0, NULL, NULL, handler, context,
+                                                  MHD_OPTION_LISTEN_SOCKET, listener,
+                                                  MHD_OPTION_CONNECTION_LIMIT, connections,
+                                                  MHD_OPTION_CONNECTION_TIMEOUT, timeout_seconds,
+                                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384,
+                                                  MHD_OPTION_NOTIFY_COMPLETED, completed, context,
+                                                  MHD_OPTION_NOTIFY_CONNECTION, note_connection, share,
+                                                  MHD_OPTION_END);
+    if (!daemon) free(share);
+    return daemon;
 }
 
 static enum MHD_Result queue(struct MHD_Connection *connection, unsigned status, const char *type, const char *allow,

@@ -9,7 +9,8 @@
 /// Loads the library. Call it once, before all others, from one thread; false where it is not installed.
 bool weft_http_load(void);
 
-/// MHD_start_daemon on a listening socket, with a thread of its own; NULL when that fails.
+/// MHD_start_daemon on a listening socket, with a thread of its own; NULL when that fails. A quarter of the connections
+/// are left for root.
 struct MHD_Daemon *weft_http_start(int listener, unsigned connections, unsigned timeout_seconds,
                                    MHD_AccessHandlerCallback handler, MHD_RequestCompletedCallback completed,
                                    void *context);

@@ -16,9 +16,17 @@ final class HttpServer: Sendable {
 
   private init(_ routes: HttpRoutes) { self.routes = routes }
 
+  /// Starts the library's server on a listening socket, which the library owns from then on.
+  /// - Returns: false when that fails; then the socket may be closed already.
+  typealias Starter = (_ listener: Int32, _ server: UnsafeMutableRawPointer) -> Bool
+
+  private static let library: @Sendable (Int32, UnsafeMutableRawPointer) -> Bool = { listener, server in
+    weft_http_start(listener, connections, patience, answerRequest, endRequest, server) != nil
+  }
+
   /// Serves in `folder` for as long as the process lives.
   /// - Throws: a sentence, when it cannot; the library may not be installed.
-  static func start(_ routes: HttpRoutes, in folder: String) throws(HttpServerError) {
+  static func start(_ routes: HttpRoutes, in folder: String, by starter: Starter? = nil) throws(HttpServerError) {
     guard weft_http_load() else {
       throw HttpServerError("there is no HTTP socket, for libmicrohttpd.so.12 is not installed")
     }
@@ -27,13 +35,17 @@ final class HttpServer: Sendable {
       throw HttpServerError("there is no HTTP socket: \(error)")
     }
     let server = Unmanaged.passRetained(HttpServer(routes))
-    // From here on the library owns the socket.
-    guard
-      weft_http_start(listener.release(), connections, patience, answerRequest, endRequest, server.toOpaque()) != nil
-    else {
-      server.release()
-      throw HttpServerError("there is no HTTP socket: libmicrohttpd does not start")
+    let inode = try? listener.status().inode
+    if (starter ?? library)(listener.rawValue, server.toOpaque()) {
+      _ = listener.release()
+      return
     }
+    server.release()
+    unlink(folder + "/" + socketName)
+    // Whether the library has closed the socket depends on where it failed. Its number may be another file's by now.
+    let isOpen = (try? listener.status().inode) == inode
+    if !isOpen { _ = listener.release() }
+    throw HttpServerError("there is no HTTP socket: libmicrohttpd does not start")
   }
 
   /// A request whose body is still coming.
