@@ -37,7 +37,7 @@ final class FileMaker {
   init(mount: Mount, striping: StripingChoice = .contiguous) throws {
     let client = try ControlClient(to: mount)
     let status = client.greeting
-    guard status.isMaster else { throw FamfsError.notMaster(status.masterUUID) }
+    guard status.isMaster else { throw status.isNoMaster }
     try client.checkWritable()
     self.striping = try striping.striping(on: mount)
     devices = try client.devices()

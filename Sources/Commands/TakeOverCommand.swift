@@ -12,6 +12,9 @@ enum TakeOverCommand: Verb {
     PATH is any path in a mounted famfs, DEVICE one that is not mounted. A master that lives is not taken over, unless
     forced: mounts leave a sign of life on the device twice a second. An old master that comes back, or that was not
     gone, is a client from then on, and what was staged on it and not committed is lost.
+
+    An old master on this machine whose daemon is stopped cannot be taken over, also not by force, and nothing is changed:
+    end the daemon first, or let it go on.
     """
   static let options = [
     Option("f", "force", nil, "take over although the old master lives"),
@@ -43,9 +46,7 @@ enum TakeOverCommand: Verb {
     let deadline = Clock.monotonic() + 10_000_000_000
     while try !client.status().isMaster {
       if Clock.monotonic() > deadline {
-        throw FamfsError.other(
-          "\(mount.mountPoint): the volume is this host's, but its old master on this machine has not let go of it; "
-            + "unmount it there")
+        throw FamfsError.other("\(mount.mountPoint): \(FamfsError.notMasterYet)")
       }
       Clock.sleep(nanoseconds: 50_000_000)
     }

@@ -42,7 +42,7 @@ public final class Publisher: Sendable {
   public func publish(mostOfAreas: UInt64 = .max) throws(FamfsError) -> View {
     try turn.withLock { (_) throws(FamfsError) in
       volume.catchUp()
-      guard volume.role == .master else { throw .notMaster(volume.master) }
+      guard volume.role == .master else { throw volume.isNoMaster }
       let claim = Claim(volume)
       let image = try ViewImage(try ViewTree(volume), limit: volume.device.size)
       if let (area, end) = try current(), end - area.extent.offset >= image.size {

@@ -37,6 +37,9 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
   case badEntries(UInt64, LogProblem)
   /// This host is a client; the master is the host of this UUID.
   case notMaster(UUID)
+  /// The superblock names this host as the master, and this mount is not: the lock of an old master on this machine keeps
+  /// it from that.
+  case notMasterYet
   /// The volume can no longer be written, for this reason.
   case disabled(String)
   /// No such reservation: its connection was closed.
@@ -80,6 +83,9 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
         + "(\(first)); copy the good files to a new volume"
     case .notMaster(let master):
       "this host is a client of the volume: only its master, the host with system UUID \(master), may change it"
+    case .notMasterYet:
+      "this host is the volume's master, but this mount waits for the lock of an old master on this machine: a daemon that "
+        + "is stopped, or a command that it left behind; end it, then use famfs takeover"
     case .disabled(let reason): "the volume can no longer be changed: \(reason)"
     case .noReservation: "the space was given back because the connection that had reserved it ended; try again"
     case .memory(let path, .noSpace):
@@ -101,7 +107,7 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
     case .reserved: .notPermitted
     case .badPath(_, .tooLong): .nameTooLong
     case .noSpace, .noSpaceYet, .fragmented, .noStrips, .logFull, .memory(_, .noSpace): .noSpace
-    case .notMaster: .readOnlyFileSystem
+    case .notMaster, .notMasterYet: .readOnlyFileSystem
     case .superblock, .logHeader, .tooSmall, .badPath, .emptyFile, .other: .invalidArgument
     case .badEntries, .disabled, .noReservation, .memory: .inputOutput
     }

@@ -10,6 +10,12 @@ extension Volume {
   /// The master's system UUID, as the superblock had it last.
   public var master: UUID { masterUUID.withLock { $0 } }
 
+  /// Whether the superblock, as it was looked at last, names this host as the master.
+  public var isNamed: Bool { master == host }
+
+  /// Why this host may not append, when it may not.
+  public var isNoMaster: FamfsError { isNamed ? .notMasterYet : .notMaster(master) }
+
   /// Makes this host the volume's master on media. It appends once `becomeMaster` is called, by when the old one has
   /// seen it.
   /// - Throws: a sentence; then the old one still is.
@@ -30,7 +36,7 @@ extension Volume {
   public func becomeMaster() throws(FamfsError) {
     try tail.withLock { (tail) throws(FamfsError) in
       catchUp(&tail)
-      guard master == host else { throw .notMaster(master) }
+      guard master == host else { throw isNoMaster }
       tree.withLock { $0.holdRemoved() }
       setRole(isMaster: true)
     }

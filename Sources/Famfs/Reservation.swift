@@ -146,7 +146,7 @@ extension Volume {
   /// Whether anything may be added: the role, the log's health, a free slot that no reservation counts on.
   func checkAppend(_ tail: inout Tail) throws(FamfsError) {
     catchUp(&tail)  // also tells whether this host still is the master
-    guard role == .master else { throw .notMaster(master) }
+    guard role == .master else { throw isNoMaster }
     if let failure = tail.failure { throw .disabled(failure) }
     let (count, first) = tree.withLock { ($0.problemCount, $0.problems.first) }
     if let first { throw .badEntries(count, first) }
@@ -188,7 +188,7 @@ extension Volume {
     do {
       if try !write(LogEntry(sequence: index, payload)) {
         catchUp(&tail)
-        if role != .master { throw FamfsError.notMaster(master) }
+        if role != .master { throw isNoMaster }
         throw FamfsError.other("somebody else appended to the log at this moment; only one program may, try again")
       }
     } catch let error as FamfsError {

@@ -67,7 +67,7 @@ extension Volume {
     _ payload: LogEntry.Payload, _ path: EntryPath, _ term: UInt64
   ) throws(FamfsError) -> NodeNumber {
     try tail.withLock { (tail) throws(FamfsError) in
-      guard term == self.term else { throw .notMaster(master) }
+      guard term == self.term else { throw isNoMaster }
       tail.heldSlots -= 1
       do throws(FamfsError) {
         try checkAppend(&tail)

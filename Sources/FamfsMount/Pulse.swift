@@ -26,7 +26,6 @@ final class Pulse: Sendable {
   private struct State {
     var beat: Heartbeat
     var slot: Int?
-    var peers: [Peer] = []
     /// When each mount was first seen and when it last changed, and its count then: `Clock.monotonic`.
     var seen: [UInt64: Sighting] = [:]
     /// Since when signs could not be made out: by slot.
@@ -48,6 +47,9 @@ final class Pulse: Sendable {
   private let device: MappedDevice
   private let log: DaemonLog
   private let state: Mutex<State>
+  /// All mounts as they were seen last. With a lock of its own: the other one is held while signs are left and the log is
+  /// read.
+  private let seen = Mutex<[Peer]>([])
   /// Where the sign of life is, for those who read: mount and slot.
   private let mount = Atomic<UInt64>(0)
   private let slot = Atomic<Int>(0)
@@ -106,13 +108,14 @@ final class Pulse: Sendable {
 
   private func look(_ beats: [Heartbeat], _ state: inout State) {
     let now = Clock.monotonic()
-    state.peers = beats.map { beat in
+    let peers = beats.map { beat in
       var sighting = state.seen[beat.mount] ?? Sighting(count: beat.count, first: now)
       if sighting.count != beat.count || beat.mount == state.beat.mount { sighting.changed = now }
       sighting.count = beat.count
       state.seen[beat.mount] = sighting
       return Peer(beat: beat, age: sighting.changed.map { now - $0 })
     }
+    seen.withLock { $0 = peers }
     let known = Set(beats.map(\.mount))
     state.seen = state.seen.filter { known.contains($0.key) }
   }
@@ -200,7 +203,7 @@ final class Pulse: Sendable {
 
   /// The lock of the master goes with the role.
   private func keepLock(_ state: inout State) {
-    if state.holdsLock && volume.role == .client {
+    if state.holdsLock && volume.role == .client && state.claim == nil {
       device.unlock(byte: MountLock.master)
       state.holdsLock = false
       log.notice("the host with system UUID \(volume.master) is the volume's master now; this mount is a client")
@@ -221,16 +224,42 @@ final class Pulse: Sendable {
   }
 
   /// All mounts that have left a sign of life, this one too.
-  var peers: [Peer] { state.withLock { $0.peers } }
+  var peers: [Peer] { seen.withLock { $0 } }
 
-  /// Makes this host the master; that it is shows in the status, a second or two later.
-  /// - Throws: a sentence, also when the old master lives and it is not forced.
+  /// Makes this host the master; that it is shows in the status, a second or two later. An old master on this machine has
+  /// a lock, which it gives back when it learns of its successor. One that is stopped learns nothing, so this waits until it
+  /// has beaten, or the lock is free: for `patience` at most.
+  /// - Throws: a sentence, also when the old master lives and it is not forced. Then nothing has changed.
   func takeOver(force: Bool) throws(FamfsError) {
     if volume.role == .master { return }
-    try state.withLock { (state) throws(FamfsError) in
-      if !force { try Mastership.checkGone(state.peers, volume) }
-      try volume.claimMastership()
+    if !force { try Mastership.checkGone(peers, volume) }
+    let start = Clock.monotonic()
+    while try !claim(since: start) {
+      if Clock.monotonic() - start > Pulse.patience {
+        throw .other(
+          "the old master on this machine holds the volume's lock and gives no sign of life: end its daemon, if it is stopped "
+            + "(famfs status shows it), or the command that it left behind, and try again")
+      }
+      Clock.sleep(nanoseconds: 20_000_000)
+    }
+  }
+
+  /// Makes this host the master on media, if the lock is free or whoever has it will give it back.
+  private func claim(since start: UInt64) throws(FamfsError) -> Bool {
+    let master = volume.master
+    let others = peers.filter { $0.beat.isMaster && $0.beat.host == master }.map(\.beat.mount)
+    return try state.withLock { (state) throws(FamfsError) in
+      let hadLock = state.holdsLock
+      let hasLock = hadLock || (try? device.lock(byte: MountLock.master, exclusive: true)) != nil
+      let isBeating = others.contains { state.seen[$0]?.changed ?? 0 > start }
+      guard hasLock || isBeating else { return false }
+      do throws(FamfsError) { try volume.claimMastership() } catch {
+        if hasLock && !hadLock { device.unlock(byte: MountLock.master) }
+        throw error
+      }
+      state.holdsLock = hasLock
       state.claim = Clock.monotonic()
+      return true
     }
   }
 

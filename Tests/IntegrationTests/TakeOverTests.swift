@@ -85,7 +85,47 @@ struct TakeOverTests {
     }
   }
 
-  @Test("a master that was stopped while it was taken over goes on as a client, and harms nothing")
+  @Test(
+    "an old master of this machine whose daemon is stopped is not taken over, and nothing changes until it is ended")
+  func stoppedHere() throws {
+    try withVolume(client: true) { volume in
+      try volume.add("old", count: 10)
+      let daemon = try volume.daemon()
+      kill(daemon, SIGSTOP)
+      do {
+        defer { kill(daemon, SIGCONT) }
+        // Also by force, and also once it is silent.
+        for options in [["--force"], []] {
+          var refused = try run(
+            ["famfs", "takeover"] + options + [volume.client], environment: Host.client.environment)
+          // Without force it counts as alive until it has been silent for long enough.
+          try seconds(until: {
+            if !refused.stderr.contains("is alive") { return true }
+            refused = try run(["famfs", "takeover"] + options + [volume.client], environment: Host.client.environment)
+            return false
+          })
+          expectRefusal(refused, naming: ["stopped", "lock", "try again"])
+          let status = try status(volume, .client)
+          #expect(status.role == "client" && status.masterUuid == Host.master.rawValue)
+          let words = try volume.famfs("mkdir", volume.client + "/no", as: .client)
+          expectRefusal(words, naming: [Host.master.rawValue])
+        }
+      }
+      // It goes on as if nothing had been.
+      try succeed(volume.famfs("mkdir", volume.master + "/made"))
+      #expect(role(volume, .master) == "master")
+      kill(daemon, SIGSTOP)
+      kill(daemon, SIGKILL)
+      #expect(seconds(until: { !Machine.isRunning(daemon) }) != nil)
+      try run(["famfs", "umount", volume.master])
+      let isTaken: () throws -> Bool = { try volume.famfs("takeover", volume.client, as: .client).status == 0 }
+      #expect(try seconds(until: isTaken) != nil)
+      try succeed(volume.famfs("mkdir", volume.client + "/new", as: .client))
+      try succeed(volume.famfs("fsck", volume.client, as: .client))
+    }
+  }
+
+  @Test("a master that was stopped while another machine took it over goes on as a client, and harms nothing")
   func stopped() throws {
     try withVolume(client: true, mounting: ["--commit", "600"]) { volume in
       try volume.add("old", count: 10)
@@ -93,18 +133,22 @@ struct TakeOverTests {
       try write(contents(3 << 20, seed: 1), to: volume.master + "/staged")
       let daemon = try volume.daemon()
       kill(daemon, SIGSTOP)
-      let takeover: Child
       do {
         defer { kill(daemon, SIGCONT) }
-        takeover = try Child(["famfs", "takeover", "--force", volume.client], environment: Host.client.environment)
-        // The superblock names the new master, who waits: on one machine the old one has the lock.
-        let isNamed: () -> Bool = {
-          guard let bytes = try? Media(volume.device).get(80, 16) else { return false }
-          return bytes == [UInt8](repeating: 0xbb, count: 4) + [0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2]
-        }
-        #expect(seconds(until: isNamed) != nil)
+        // As another machine does it: the superblock names the new master.
+        let media = Media(volume.device)
+        try media.put(80, [UInt8](repeating: 0xbb, count: 4) + [0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2])
+        try media.seal(0, 96, at: 96)
+        #expect(seconds(until: { (try? status(volume, .client))?.masterUuid == Host.client.rawValue }) != nil)
         #expect(role(volume, .client) == "client")
+        // The host that the superblock names is not told that only that host may write.
+        let words = try volume.famfs("mkdir", volume.client + "/no", as: .client)
+        expectRefusal(words, naming: ["lock of an old master", "famfs takeover"])
+        let copied = try volume.famfs("creat", "-s", "1", volume.client + "/no", as: .client)
+        expectRefusal(copied, naming: ["lock of an old master", "famfs takeover"])
       }
+      let takeover = try Child(
+        ["famfs", "takeover", "--force", volume.client], environment: Host.client.environment)
       try succeed(takeover.wait())
       #expect(role(volume, .client) == "master")
       #expect(seconds(until: { role(volume, .master) == "client" }) != nil)

@@ -25,7 +25,8 @@ struct MessageWriter {
 
   mutating func put(_ status: MountStatus) {
     for number in [
-      status.mountMajor, status.mountMinor, status.isMaster ? 1 : 0, status.isStrict ? 1 : 0, status.processID,
+      status.mountMajor, status.mountMinor, status.isMaster ? 1 : 0, status.isNamed ? 1 : 0, status.isStrict ? 1 : 0,
+      status.processID,
       status.entries,
       status.entryCapacity, status.badEntries, status.files, status.directories, status.usedBytes, status.freeBytes,
     ] { put(number) }
@@ -112,7 +113,7 @@ struct MessageReader {
   mutating func status() throws(Errno) -> MountStatus {
     var status = MountStatus(
       mountMajor: try number32(), mountMinor: try number32(), isMaster: try number() != 0)
-    status.isStrict = try number() != 0
+    (status.isNamed, status.isStrict) = (try number() != 0, try number() != 0)
     status.processID = try number()
     (status.entries, status.entryCapacity, status.badEntries) = (try number(), try number(), try number())
     (status.files, status.directories) = (try number(), try number())

@@ -10,6 +10,8 @@ public struct MountStatus: Equatable, Sendable {
   public var mountMinor: UInt64
   /// Whether this mount may add files.
   public var isMaster: Bool
+  /// Whether the superblock names its host as the master.
+  public var isNamed = false
   /// Whether it does no more than the public famfs does.
   public var isStrict = false
   /// The daemon's process.
@@ -46,6 +48,7 @@ public struct MountStatus: Equatable, Sendable {
     self.init(mountMajor: device.major, mountMinor: device.minor, isMaster: volume.role == .master)
     let usage = volume.usage()
     self.isStrict = isStrict
+    isNamed = volume.isNamed
     processID = UInt64(getpid())
     (volumeUUID, masterUUID) = (volume.superblock.uuid, volume.master)
     dataPath = settings.cache == .never ? "FUSE, direct I/O" : "FUSE, page cache"
@@ -58,4 +61,7 @@ public struct MountStatus: Equatable, Sendable {
     (files, directories) = (usage.files, usage.directories)
     (usedBytes, freeBytes) = (usage.allocated, usage.free)
   }
+
+  /// Why this mount may not add files, when it may not.
+  public var isNoMaster: FamfsError { isNamed ? .notMasterYet : .notMaster(masterUUID) }
 }

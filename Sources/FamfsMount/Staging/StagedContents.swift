@@ -76,7 +76,7 @@ final class StagedContents: Sendable {
   func finish(_ commit: (UInt64, FileLayout) throws(FamfsError) -> Bool) throws(FamfsError) {
     try state.withLock { (state) throws(FamfsError) in
       if state.isCommitted { return }
-      guard volume.term == term else { throw .notMaster(volume.master) }
+      guard volume.term == term else { throw volume.isNoMaster }
       if volume.isLost { throw .disabled("another file system was made on the device; unmount this one") }
       do throws(Errno) { try state.complete(on: volume) } catch { throw .memory(volume.device.path, error) }
       // The public tools cannot read an entry of a file that has no extents: an empty one has a unit.
