@@ -64,9 +64,8 @@ enum StatusCommand: Verb {
     }
     do {
       guard case .devices(let devices) = try client.ask(.devices) else { throw ControlClient.nonsense }
-      guard case .peers(let peers) = try client.ask(.peers) else { throw ControlClient.nonsense }
       guard case .memory(let memory) = try client.ask(.memory) else { throw ControlClient.nonsense }
-      return .serving(try client.status(), devices, peers, memory)
+      return .serving(try client.status(), devices, try client.peers(), memory)
     } catch {
       return .unreachable("\(error)")
     }

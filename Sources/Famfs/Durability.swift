@@ -4,6 +4,12 @@ import Platform
 // What outlasts a crash of this host. In memory that is the hardware's affair; on a plain file that lies on a disk, what
 // was written is in the page cache only, until it is synced.
 extension Volume {
+  /// Whether one of its devices lies on a disk, so that to make something durable takes long.
+  public var isOnDisk: Bool {
+    let isSlow = { (memory: any MemoryDevice) in memory.isPageCache || (memory as? MappedDevice)?.isOnDisk == true }
+    return isSlow(device) || members.withLock { $0.contains { $0.memory.map(isSlow) ?? false } }
+  }
+
   /// Waits until a file's contents are durable, as far as its devices can make them so.
   /// - Throws: EISDIR; ENOENT for a number that is none; what the disk says.
   public func sync(_ number: NodeNumber) throws(Errno) {

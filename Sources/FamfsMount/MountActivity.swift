@@ -76,10 +76,27 @@ public struct MountFacts: Equatable, Sendable {
 extension ControlClient {
   /// All that the daemon tells of its mount.
   public func facts() throws(FamfsError) -> MountFacts {
-    let answers = ask(all: [.status, .devices, .peers, .activity])
+    let answers = ask(all: [.status, .devices, .peers(from: 0), .activity])
     guard case .status(let status) = try answers[0].get(), case .devices(let devices) = try answers[1].get(),
       case .peers(let peers) = try answers[2].get(), case .activity(let activity) = try answers[3].get()
     else { throw ControlClient.nonsense }
-    return MountFacts(status: status, devices: devices, peers: peers, activity: activity)
+    return MountFacts(status: status, devices: devices, peers: try peersBehind(peers), activity: activity)
+  }
+
+  /// All mounts that have left signs of life.
+  public func peers() throws(FamfsError) -> [Peer] {
+    guard case .peers(let peers) = try ask(.peers(from: 0)) else { throw ControlClient.nonsense }
+    return try peersBehind(peers)
+  }
+
+  /// These and those that one message had no room for.
+  private func peersBehind(_ first: [Peer]) throws(FamfsError) -> [Peer] {
+    var (all, last) = (first, first.count)
+    while last == ControlReply.mostPeers {
+      guard case .peers(let more) = try ask(.peers(from: UInt64(all.count))) else { throw ControlClient.nonsense }
+      all += more
+      last = more.count
+    }
+    return all
   }
 }

@@ -42,6 +42,7 @@ public enum NoDaemon: Error {
     case .gone: "its daemon is gone; unmount it with famfs umount, then mount it again"
     case .silent(let process): NoDaemon.silence(of: process)
     case .refused: "only root and the user who mounted it may ask its daemon; use sudo"
+    case .failed(Errno(rawValue: EBUSY)): "its daemon serves too many commands; try again when some have ended"
     case .failed(let error): "its daemon cannot be reached: \(error)"
     }
   }

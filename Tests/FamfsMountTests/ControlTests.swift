@@ -2,6 +2,7 @@ import Famfs
 import Glibc
 import Memory
 import Platform
+import Synchronization
 import Testing
 
 @testable import FamfsMount
@@ -73,13 +74,112 @@ struct ControlTests {
   }
 }
 
+/// What becomes of a daemon that many, or slow ones, ask.
+struct ControlLoadTests {
+  @Test("while one request takes long others are answered, and then it is, too")
+  func longWork() throws {
+    let gate = Gate()
+    let daemon = try TestDaemon(forget: { _ in gate.wait() })
+    defer { gate.open() }
+    let name = try EntryPath("file")
+    let made = try daemon.volume.reserve(path: name, size: 1, permissions: 0o644, userID: 0, groupID: 0)
+    try daemon.volume.commit(made.id)
+    // More than there are threads for such work.
+    let slow = try (0..<LongWork.mostThreads + 4).map { _ in try daemon.connection() }
+    for connection in slow { try connection.send(.forget("file")) }
+    #expect(gate.waitForGuests(LongWork.mostThreads))
+    guard case .status = try daemon.ask(.status) else { throw Errno.invalidArgument }
+    let other = NewName(path: "other", permissions: 0o644, userID: 0, groupID: 0)
+    guard case .reserved = try daemon.ask(.reserve(other, size: 1, nil)) else { throw Errno.invalidArgument }
+    // One that goes away meanwhile is nobody's trouble.
+    slow[0].hangUp()
+    gate.open()
+    for connection in slow.dropFirst() { #expect(try connection.receive() == .done) }
+    guard case .status = try daemon.ask(.status) else { throw Errno.invalidArgument }
+  }
+
+  @Test("hundreds of connections that ask nothing keep nobody out, and are closed")
+  func idle() throws {
+    let daemon = try TestDaemon(patience: 200_000_000)
+    let idle = try (0..<600).map { _ in try daemon.connection() }
+    guard case .status = try daemon.ask(.status) else { throw Errno.invalidArgument }
+    guard case .status = try daemon.connection().ask(.status) else { throw Errno.invalidArgument }
+    for connection in idle { #expect(connection.waitForEnd()) }
+    // The daemon's own connection asked something and may be idle for long.
+    guard case .status = try daemon.ask(.status) else { throw Errno.invalidArgument }
+  }
+
+  @Test("who comes when all are busy is told so")
+  func crowded() throws {
+    let daemon = try TestDaemon()
+    let busy = try (0..<Admission.most - 1).map { _ in try daemon.connection() }
+    for connection in busy { _ = try connection.ask(.status) }
+    _ = try daemon.ask(.status)
+    guard case .failed(let sentence) = try daemon.connection().ask(.status) else { throw Errno.invalidArgument }
+    #expect(sentence.contains("try again"))
+    busy[0].hangUp()
+    var isIn = false
+    for _ in 0..<10_000 where !isIn {
+      if case .status = try daemon.connection().ask(.status) { isIn = true }
+    }
+    #expect(isIn)
+  }
+
+  /// Holds threads back until it is opened.
+  private final class Gate: Sendable {
+    private let isOpen = Atomic(false)
+    private let guests = Atomic(0)
+
+    func open() { isOpen.store(true, ordering: .releasing) }
+
+    func wait() {
+      guests.add(1, ordering: .releasing)
+      while !isOpen.load(ordering: .acquiring) { Clock.sleep(nanoseconds: 1_000_000) }
+    }
+
+    func waitForGuests(_ count: Int) -> Bool {
+      let deadline = Clock.monotonic() + 60_000_000_000
+      while guests.load(ordering: .acquiring) < count && Clock.monotonic() < deadline {
+        Clock.sleep(nanoseconds: 1_000_000)
+      }
+      return guests.load(ordering: .acquiring) == count
+    }
+  }
+}
+
+/// A connection to a control server.
+private final class TestConnection {
+  private let socket: MessageSocket
+
+  init(to path: String) throws(Errno) { socket = try .connected(to: path) }
+
+  func send(_ request: ControlRequest) throws(Errno) { try socket.send(request.encode()) }
+
+  func receive() throws(Errno) -> ControlReply {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
+    defer { buffer.deallocate() }
+    return try ControlReply(parsing: socket.receive(into: buffer).bytes)
+  }
+
+  func ask(_ request: ControlRequest) throws(Errno) -> ControlReply {
+    try send(request)
+    return try receive()
+  }
+
+  func hangUp() { shutdown(socket.file.rawValue, Int32(SHUT_RDWR)) }
+
+  func waitForEnd() -> Bool { socket.file.waitForHangup(milliseconds: 60_000) }
+}
+
 /// A control server with a volume behind it, and no mount.
 private final class TestDaemon {
   let volume: Volume
   private let folder: String
-  private let socket: MessageSocket
+  private let main: TestConnection
 
-  init() throws {
+  init(
+    patience: UInt64 = 60_000_000_000, forget: @escaping @Sendable (NodeNumber) throws(Errno) -> Void = { _ in }
+  ) throws {
     var template = Array("/dev/shm/weft-control-XXXXXX".utf8CString)
     folder = try template.withUnsafeMutableBufferPointer {
       String(cString: try #require($0.baseAddress.flatMap { mkdtemp($0) }))
@@ -91,11 +191,13 @@ private final class TestDaemon {
     try Volume.make(on: device, host: host)
     let volume = try Volume(on: device, host: host)
     self.volume = volume
-    let server = try ControlServer(volume: volume, folder: folder, isReadOnly: false) {
+    let server = try ControlServer(
+      volume: volume, folder: folder, isReadOnly: false, forget: forget, patience: patience
+    ) {
       MountStatus(mountMajor: 0, mountMinor: 0, isMaster: true)
     }
     try Thread.detached(named: "control") { server.run() }  // as long as the process
-    socket = try .connected(to: folder + "/" + ControlClient.socketName)
+    main = try TestConnection(to: folder + "/" + ControlClient.socketName)
   }
 
   deinit {
@@ -110,10 +212,7 @@ private final class TestDaemon {
     _ = volume.follow()
   }
 
-  func ask(_ request: ControlRequest) throws -> ControlReply {
-    try socket.send(request.encode())
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
-    defer { buffer.deallocate() }
-    return try ControlReply(parsing: socket.receive(into: buffer).bytes)
-  }
+  func ask(_ request: ControlRequest) throws -> ControlReply { try main.ask(request) }
+
+  func connection() throws -> TestConnection { try TestConnection(to: folder + "/" + ControlClient.socketName) }
 }

@@ -48,7 +48,7 @@ private struct SeededRandom: RandomNumberGenerator {
 
   mutating func status() -> MountStatus {
     var status = MountStatus(mountMajor: number32(), mountMinor: number32(), isMaster: Bool.random(using: &self))
-    status.isStrict = Bool.random(using: &self)
+    (status.isNamed, status.isStrict) = (Bool.random(using: &self), Bool.random(using: &self))
     (status.processID, status.entries, status.entryCapacity) = (number(), number(), number())
     (status.badEntries, status.files, status.directories) = (number(), number(), number())
     (status.usedBytes, status.freeBytes, status.dataPath) = (number(), number(), text())
@@ -86,9 +86,17 @@ private struct SeededRandom: RandomNumberGenerator {
       pages: DevicePages(size: number() | 1, origin: text()))
   }
 
+  mutating func peer() -> Peer {
+    var beat = Heartbeat(
+      host: .random(), mount: number(), isMaster: Bool.random(using: &self), since: number(), hostName: text())
+    (beat.time, beat.count, beat.entries) = (number(), number(), number())
+    return Peer(beat: beat, age: Bool.random(using: &self) ? number() : nil)
+  }
+
   mutating func requests() -> [ControlRequest] {
     [
-      .status, .device(number()), .devices, .addDevice(text(), force: Bool.random(using: &self)),
+      .status, .peers(from: number()), .device(number()), .devices,
+      .addDevice(text(), force: Bool.random(using: &self)),
       .makeDirectory(name()), .reserve(name(), size: number(), nil),
       .reserve(name(), size: number(), striping()), .commit([]), .commit([number(), number()]), .cancel(number()),
       .replay, .map(text()),
@@ -103,7 +111,7 @@ private struct SeededRandom: RandomNumberGenerator {
     [
       .done, .reserved(number(), layout()),
       .status(status()), .device(text(), count: number()), .devices([device(), device()]), .added(number()),
-      .activity(activity()), .freeRuns([0..<4096, 8192..<(.max)]),
+      .peers([peer(), peer()]), .activity(activity()), .freeRuns([0..<4096, 8192..<(.max)]),
       .replayed(entries: number(), files: number(), directories: number()),
       .mapped(layout(), size: number()), .failed(text()), .memory(memory()),
     ]
@@ -192,6 +200,18 @@ private func reply(_ bytes: [UInt8]) throws(Errno) -> ControlReply {
     #expect(throws: Errno.protocolError) { try request(words([8, 1]) + [0xff]) }  // not UTF-8
     #expect(throws: Errno.protocolError) { try request(words([0])) }
     #expect(throws: Errno.protocolError) { try reply(words([.max])) }
+  }
+
+  @Test("the mounts that one message is to hold fit, each with the longest name that media can have")
+  func crowd() throws {
+    var random = SeededRandom(seed: 1)
+    var peer = random.peer()
+    // 64 bytes that are no UTF-8.
+    peer.beat.hostName = String(repeating: "\u{fffd}", count: 64)
+    let crowd = ControlReply.peers(Array(repeating: peer, count: ControlReply.mostPeers))
+    let bytes = crowd.encode()
+    #expect(bytes.count <= controlMessageLimit)
+    #expect(try reply(bytes) == crowd)
   }
 
   @Test("a refusal always fits in a message, whatever characters are in it")

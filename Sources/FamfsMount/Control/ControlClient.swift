@@ -52,8 +52,10 @@ public struct ControlClient: ~Copyable, Sendable {
       let path = found.folder + "/" + socketName
       let socket = try MessageSocket.connected(to: path, patience: MountedVolume.patience)
       guard try socket.peerUser() == user else { throw Errno.accessDenied }
-      guard case .status(let status) = try exchange(.status, over: socket).reply,
-        status.mountMajor == mount.device.major, status.mountMinor == mount.device.minor,
+      let reply = try exchange(.status, over: socket).reply
+      if case .failed = reply { throw Errno(rawValue: EBUSY) }
+      guard case .status(let status) = reply, status.mountMajor == mount.device.major,
+        status.mountMinor == mount.device.minor,
         status.volumeUUID == found.record.volume
       else { throw Errno.protocolError }
       try socket.setPatience(0)

@@ -14,7 +14,7 @@ public enum ControlReply: Equatable, Sendable {
   case device(String, count: UInt64)
   /// The volume's devices.
   case devices([DeviceUsage])
-  /// Mounts that have left signs of life.
+  /// Mounts that have left signs of life; there are more behind them when there are `mostPeers`.
   case peers([Peer])
   /// The device's index in the volume.
   case added(UInt64)
@@ -39,8 +39,8 @@ public enum ControlReply: Equatable, Sendable {
 // MARK: - Bytes
 
 extension ControlReply {
-  /// As many as one message holds.
-  static let mostPeers = 500
+  /// As many as one message holds, each with the longest name.
+  static let mostPeers = 300
   /// As many as one message holds.
   public static let mostRuns: UInt64 = 4096
 

@@ -24,8 +24,8 @@ public enum ControlRequest: Equatable, Sendable {
   case replay
   /// Where do a file's bytes lie? The path is relative to the volume's root.
   case map(String)
-  /// Which mounts have left signs of life?
-  case peers
+  /// Which mounts have left signs of life, but for the first so many? As many as one message holds.
+  case peers(from: UInt64)
   /// Make this host the volume's master, although the old one lives if it is forced.
   case takeOver(force: Bool)
   /// Commit what programs have made at a path and below, relative to the volume's root; all with an empty path.
@@ -112,7 +112,9 @@ extension ControlRequest {
       message.put(7)
       message.put(index)
     case .devices: message.put(10)
-    case .peers: message.put(13)
+    case .peers(let start):
+      message.put(13)
+      message.put(start)
     case .takeOver(let force):
       message.put(14)
       message.put(force ? 1 : 0)
@@ -176,7 +178,7 @@ extension ControlRequest {
     case 6: self = .replay
     case 7: self = .device(try message.number())
     case 10: self = .devices
-    case 13: self = .peers
+    case 13: self = .peers(from: try message.number())
     case 15: self = .remove(try message.text())
     case 14: self = .takeOver(force: try message.number() != 0)
     case 12: self = .commitStaged(try message.text())
