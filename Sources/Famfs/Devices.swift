@@ -85,24 +85,40 @@ extension Volume {
     }
   }
 
-  /// Looks for the devices that the log has added since the last call.
+  /// Looks for the devices that the log has added since the last call. Without the lock, because to open and map a device
+  /// takes long, and others read meanwhile.
   func findNewDevices() {
     let records = tree.withLock { $0.devices }
-    members.withLock { members in
-      for record in records.dropFirst(members.count) {
-        var member = Member(record: record)
-        look(for: &member)
-        members.append(member)
+    let new = members.withLock { members in
+      let new = records.dropFirst(members.count).map { record in
+        Member(
+          record: record, trouble: .other("device \(record.index) of the volume is being looked for"),
+          lastLook: Clock.monotonic())
+      }
+      members += new
+      return new
+    }
+    for var member in new {
+      look(for: &member)
+      let place = Int(member.record.index) - 1
+      members.withLock { members in
+        precondition(members[place].record.uuid == member.record.uuid, "a device has changed its place in the volume")
+        if members[place].memory == nil { members[place] = member }
       }
     }
   }
 
   /// Lets go of devices that have become another volume's.
   func checkMembers() {
+    let known = members.withLock { $0.isEmpty ? [] : $0 }
+    // Of one that cannot be read, whoever reads its files will be told.
+    let places = known.indices.filter { place in
+      known[place].memory.map { isMember($0, known[place].record) == false } ?? false
+    }
+    if places.isEmpty { return }
     members.withLock { members in
-      for place in members.indices {
-        // Of one that cannot be read, whoever reads its files will be told.
-        guard let memory = members[place].memory, isMember(memory, members[place].record) == false else { continue }
+      for place in places {
+        guard let memory = members[place].memory, memory === known[place].memory else { continue }
         members[place].former.append(memory)
         members[place].memory = nil
         members[place].lastLook = Clock.monotonic()
@@ -141,15 +157,14 @@ extension Volume {
     let first = DeviceUsage(
       index: 0, uuid: superblock.deviceUUID, size: device.size, free: free[0], path: device.path, trouble: nil,
       pages: device.pages)
-    return members.withLock { members in
-      [first]
-        + members.map { (member: Member) -> DeviceUsage in
-          DeviceUsage(
-            index: UInt64(member.record.index), uuid: member.record.uuid, size: member.record.size,
-            free: free.indices.contains(Int(member.record.index)) ? free[Int(member.record.index)] : 0,
-            path: member.memory?.path, trouble: member.trouble.map { "\($0)" }, pages: member.memory?.pages)
-        }
-    }
+    // Outside the lock: which pages a device has the kernel is asked.
+    return [first]
+      + members.withLock { $0 }.map { (member: Member) -> DeviceUsage in
+        DeviceUsage(
+          index: UInt64(member.record.index), uuid: member.record.uuid, size: member.record.size,
+          free: free.indices.contains(Int(member.record.index)) ? free[Int(member.record.index)] : 0,
+          path: member.memory?.path, trouble: member.trouble.map { "\($0)" }, pages: member.memory?.pages)
+      }
   }
 
   // MARK: Adding
@@ -177,7 +192,12 @@ extension Volume {
         throw .memory(added.path, error)
       }
       try append(.addDevice(record), to: &tail)
-      members.withLock { $0.append(Member(record: record, memory: added)) }
+      members.withLock { members in
+        // Whoever looked for what is new may have found it first.
+        if members.count < Int(record.index) { members.append(Member(record: record)) }
+        members[Int(record.index) - 1].memory = added
+        members[Int(record.index) - 1].trouble = nil
+      }
       return UInt64(record.index)
     }
   }

@@ -41,8 +41,8 @@ extension Volume {
   /// Looks whether the log has grown, takes in what is new, and tells all that has come since the last call, by this
   /// host's own appends too. Cheap when there is nothing: two cache lines are read.
   public func follow() -> Following {
-    tail.withLock { tail in
-      catchUp(&tail)
+    catchUp()
+    return tail.withLock { tail in
       defer { tail.news = Following(trouble: tail.news.trouble) }
       return tail.news
     }
@@ -69,11 +69,17 @@ extension Volume {
     if tail.failure == nil { tail.failure = tail.news.trouble }
   }
 
-  /// Takes in what is new and leaves the telling to `follow`.
-  public func catchUp() { tail.withLock { catchUp(&$0) } }
+  /// Takes in what is new and leaves the telling to `follow`. The log's end is locked for a batch of entries at a time, so
+  /// that nobody else waits for long.
+  public func catchUp() { while tail.withLock({ catchUp(&$0, atMost: LogFollower.batch) }) {} }
 
-  /// Plays what others appended.
-  func catchUp(_ tail: inout Tail) {
+  /// Plays all that others appended.
+  func catchUp(_ tail: inout Tail) { while catchUp(&tail, atMost: LogFollower.batch) {} }
+
+  /// Plays what others appended, a bounded number of entries.
+  /// - Returns: whether there is more.
+  private func catchUp(_ tail: inout Tail, atMost limit: UInt64) -> Bool {
+    defer { noteFailure(&tail) }
     do {
       // The index first: mkfs wipes the superblock before it touches the log, so where the superblock is still there
       // afterwards, the index was this volume's own.
@@ -82,16 +88,18 @@ extension Volume {
         giveUp(&tail)
       } else {
         checkMembers()
-        switch tail.follower.see(index) {
+        switch tail.follower.see(index, atMost: limit) {
         case .rest: break
         case .play(let range):
-          play(range, &tail.news)
-          findNewDevices()
+          play(range, &tail)
+          return tail.follower.isHollow || tail.follower.played < index
         case .wentBack:
           tail.news.trouble = "the log is shorter than it was, so it is another one by now; unmount this volume"
           lost.store(true, ordering: .relaxed)
         case .beyond:
           tail.news.trouble = "the log header claims more entries than fit; unmount, and check with fsck"
+        case .hollow:
+          tail.news.trouble = tail.follower.problem(of: index).map { "\($0); unmount, and check with fsck" }
         }
       }
     } catch {
@@ -99,7 +107,7 @@ extension Volume {
         "the log cannot be read: \(error); nothing can be added, nor is anything new seen. Copy the files elsewhere, and "
         + "make the file system anew with mkfs.famfs --force"
     }
-    noteFailure(&tail)
+    return false
   }
 
   private func giveUp(_ tail: inout Tail) {
@@ -114,22 +122,26 @@ extension Volume {
     return try device.load64(at: place)
   }
 
-  private func play(_ range: Range<UInt64>, _ news: inout Following) {
+  private func play(_ range: Range<UInt64>, _ tail: inout Tail) {
     let time = Clock.fileTime()
     let before = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
-    var found = Following(directories: news.directories, removals: news.removals)
+    var found = Following(directories: tail.news.directories, removals: tail.news.removals)
+    (tail.news.directories, tail.news.removals) = ([], [])
     LogReader(device: device, start: superblock.logOffset).read(range) { index, entry, bytes in
       // One entry at a time, so that no request waits long.
       tree.withLock { tree in
-        let change = tree.play(index, entry, bytes: bytes, time: time)
+        let change = tree.take(index, entry, bytes: bytes, &tail.follower, time: time)
         found.note(change, tree.namespace)
       }
+      // Before anybody can find a file that lies on it.
+      if case .success(let entry) = entry, case .addDevice = entry.payload { findNewDevices() }
     }
     let after = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
-    (news.directories, news.removals) = (found.directories, found.removals)
-    news.files += after.0 - min(before.0, after.0)
-    news.newDirectories += after.1 - min(before.1, after.1)
-    news.problems += after.2 - before.2
+    (tail.news.directories, tail.news.removals) = (found.directories, found.removals)
+    tail.news.files += after.0 - min(before.0, after.0)
+    tail.news.newDirectories += after.1 - min(before.1, after.1)
+    // Slots behind the log's end are no bad entries any more.
+    tail.news.problems = tail.news.problems + after.2 - min(before.2, tail.news.problems + after.2)
   }
 
   /// Whether the superblock is no longer that of this volume. If it is, who is master is taken in.

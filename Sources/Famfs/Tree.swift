@@ -30,11 +30,34 @@ struct Tree: Sendable {
   private let firstDevice: UUID
   private static let problemLimit = 1000
 
-  init(superblock: Superblock, deviceSize: UInt64, entries: UInt64, isMaster: Bool, time: Int64) {
-    namespace = Namespace(entries: Int(entries), logLength: superblock.logLength, isMaster: isMaster, time: time)
+  init(superblock: Superblock, deviceSize: UInt64, isMaster: Bool, time: Int64) {
+    namespace = Namespace(logLength: superblock.logLength, isMaster: isMaster, time: time)
     space = Space(size: deviceSize, unit: superblock.allocationUnit, reserved: superblock.dataOffset)
     dataOffset = superblock.dataOffset
     firstDevice = superblock.deviceUUID
+  }
+
+  /// Makes room for so many entries in all.
+  mutating func makeRoom(entries: UInt64) { namespace.makeRoom(entries: Int(entries)) }
+
+  /// Takes in the next slot of the log, if the log is believed that far.
+  mutating func take(
+    _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, _ follower: inout LogFollower,
+    time: UInt64
+  ) -> Change {
+    if follower.isHollow { return .none }
+    follower.take(index, entry)
+    let change = play(index, entry, bytes: bytes, time: time)
+    if follower.isHollow { forgetLast(LogFollower.mostEmpty) }
+    return change
+  }
+
+  /// Forgets the last slots taken in, all of which hold no entry: they are behind the log's end.
+  private mutating func forgetLast(_ count: UInt64) {
+    precondition(problemCount >= count, "slots are forgotten that were no problems")
+    namespace.unskip(Int(count))
+    problemCount -= count
+    problems.removeAll { $0.index >= namespace.entryCount }
   }
 
   /// Takes in the next entry of the log.

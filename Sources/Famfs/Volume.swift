@@ -30,6 +30,8 @@ public final class Volume: Sendable {
   let masterUUID: Mutex<UUID>
   /// The log header as it was when the volume was opened.
   let header: LogHeader
+  /// What was wrong then with its count of entries: it cannot be true. What the slots hold is still shown.
+  let headerProblem: String?
 
   /// Whether the device holds another volume by now: nothing of this one may be read or written any more.
   let lost = Atomic(false)
@@ -84,28 +86,37 @@ public final class Volume: Sendable {
     }
     header = try Volume.readLogHeader(of: device, superblock)
     features = Volume.readFeatures(of: device, superblock)
-    let entries = playing ? min(header.nextIndex, header.capacity) : 0
-    let time = Clock.fileTime()
-    var tree = Tree(
-      superblock: superblock, deviceSize: device.size, entries: entries, isMaster: isMaster, time: time)
-    LogReader(device: device, start: superblock.logOffset).read(0..<entries) { index, entry, bytes in
-      _ = tree.play(index, entry, bytes: bytes, time: time)
-    }
+    var follower = LogFollower(played: 0, capacity: header.capacity)
+    var tree = Tree(superblock: superblock, deviceSize: device.size, isMaster: isMaster, time: Clock.fileTime())
+    if playing { Volume.play(min(header.nextIndex, header.capacity), on: device, superblock, &follower, &tree) }
+    // Entries beyond the last slot are no entries, but what the slots hold is shown.
+    if !follower.isHollow && header.nextIndex > header.capacity { _ = follower.see(header.nextIndex) }
+    headerProblem = follower.problem(of: header.nextIndex)
     let mayRemove = if case .success(let found) = features { found?.isReclaiming == true } else { true }
     isReclaiming = mayRemove || !tree.removals.files.isEmpty
     if isMaster { tree.holdRemoved() }
     self.tree = Mutex(tree)
-    let follower = LogFollower(played: entries, capacity: header.capacity)
     writer = LogWriter(device: device, start: superblock.logOffset)
     tail = Mutex(Tail(follower: follower))
     tail.withLock { $0.failure = headerProblem }
     findNewDevices()
   }
 
-  /// What is wrong with the log header's count of entries: it cannot be true. What the slots hold is still shown.
-  var headerProblem: String? {
-    header.nextIndex <= header.capacity
-      ? nil : "the log header claims \(header.nextIndex) entries, and there is room for \(header.capacity)"
+  /// Plays the first so many entries of a log. The tree grows with the entries that there are, not by what is claimed.
+  private static func play(
+    _ count: UInt64, on device: any MemoryDevice, _ superblock: Superblock, _ follower: inout LogFollower,
+    _ tree: inout Tree
+  ) {
+    let reader = LogReader(device: device, start: superblock.logOffset)
+    let time = Clock.fileTime()
+    var room: UInt64 = 0
+    while case .play(let range) = follower.see(count, atMost: LogFollower.batch) {
+      if range.upperBound > room {
+        room = min(count, 2 * range.upperBound)
+        tree.makeRoom(entries: room)
+      }
+      reader.read(range) { index, entry, bytes in _ = tree.take(index, entry, bytes: bytes, &follower, time: time) }
+    }
   }
 
   /// Reads the superblock, twice if need be: a stale cache line looks like a bad one.

@@ -246,6 +246,42 @@ private final class MortalDevice: RamDevice, @unchecked Sendable {
     #expect(throws: Never.self) { try volume.memory(2) }
   }
 
+  @Test("while a device that was added is looked for, all else is read, and no file on it is seen before it is there")
+  func newBeside() throws {
+    let devices = (0..<3).map { _ in RamDevice(size: DevicesTests.size) }
+    try make([devices[0], devices[1]])
+    let isLooking = Atomic(false)
+    let mayEnd = Atomic(false)
+    let client = try Volume(on: devices[0], host: Host.client) { (record, _) throws(FamfsError) in
+      if record.index == 1 { return devices[1] }
+      isLooking.store(true, ordering: .releasing)
+      while !mayEnd.load(ordering: .acquiring) { Clock.sleep(nanoseconds: 1_000_000) }
+      return devices[2]
+    }
+    let master = try open(devices[0], Shelf(devices[1]))
+    try master.addDevice(devices[2])
+    try create(master, "big", 24 << 20, 3)
+    #expect(Set(master.extents(of: try master.number(of: "big")).map(\.device)).contains(2))
+    let follower = try Thread(named: "follow") { _ = client.follow() }
+    let deadline = Clock.monotonic() + 60_000_000_000
+    while !isLooking.load(ordering: .acquiring) && Clock.monotonic() < deadline { Clock.sleep(nanoseconds: 1_000_000) }
+    // On threads of their own: who waits for the lock waits for ever.
+    let isRead = Atomic(false)
+    let path = try EntryPath("big")
+    let reader = try Thread(named: "read") {
+      let usages = client.devices()
+      let isMissing = client.find(path) == nil
+      if (try? client.memory(1)) != nil && usages.count == 3 && usages[2].path == nil && isMissing {
+        isRead.store(true, ordering: .releasing)
+      }
+    }
+    while !isRead.load(ordering: .acquiring) && Clock.monotonic() < deadline { Clock.sleep(nanoseconds: 1_000_000) }
+    #expect(isLooking.load(ordering: .acquiring) && isRead.load(ordering: .acquiring))
+    mayEnd.store(true, ordering: .releasing)
+    for thread in [follower, reader] { thread.join() }
+    #expect(try isThere(client, "big", 3))
+  }
+
   @Test("a mount that does not follow lets go of such a device, too")
   func replacedUnfollowed() throws {
     let devices = (0..<2).map { _ in RamDevice(size: DevicesTests.size) }

@@ -1,3 +1,5 @@
+import Glibc
+import Memory
 import Platform
 import Testing
 
@@ -175,7 +177,108 @@ import Testing
   }
 }
 
+/// Logs whose index is more than their entries bear out.
+@Suite(.timeLimit(.minutes(15))) struct HollowLogTests {
+  private static let most = LogFollower.mostEmpty
+
+  /// A volume with one directory, whose index says that there are entries up to the last slot.
+  private func hollow() -> HandMadeVolume {
+    var hand = HandMadeVolume()
+    hand.append(.directory("good"))
+    hand.setHeader(count: 15_420)
+    return hand
+  }
+
+  @Test("an index that no entries bear out is not believed: what there is is shown, and nothing is appended")
+  func opened() throws {
+    let volume = try hollow().open()
+    #expect(try Array(volume.items().keys) == ["good"])
+    #expect(volume.usage().entries == 1 && volume.usage().problemCount == 0)
+    let problem = volume.report().headerProblem
+    #expect(problem?.contains("15420") == true && problem?.contains("first 1 ") == true, "\(problem ?? "")")
+    #expect(refusal { try volume.makeDirectory("more") } == "disabled")
+    #expect(volume.follow().trouble?.contains("fsck") == true)
+    #expect(try Array(volume.items().keys) == ["good"])
+  }
+
+  @Test("the same while the volume is followed: nothing of what is not there is counted or kept")
+  func followed() throws {
+    var hand = HandMadeVolume()
+    hand.append(.directory("good"))
+    let volume = try hand.open()
+    let before = volume.memoryUse
+    hand.setHeader(count: 15_420)
+    let news = volume.follow()
+    #expect(news.trouble?.contains("fsck") == true && news.problems == 0 && news.directories.isEmpty)
+    #expect(volume.usage().entries == 1 && volume.usage().problemCount == 0 && !volume.isLost)
+    #expect(volume.memoryUse < before + 4 << 20)
+    #expect(refusal { try volume.makeDirectory("more") } == "disabled")
+    // For good: an index that was wrong once is another log's.
+    hand.append(.directory("later"))
+    #expect(volume.follow().trouble != nil)
+    #expect(try Array(volume.items().keys) == ["good"])
+  }
+
+  @Test("entries behind fewer empty slots are shown, and the slots are named as bad", arguments: [false, true])
+  func gap(whileOpen: Bool) throws {
+    var hand = HandMadeVolume()
+    hand.append(.directory("good"))
+    let early = whileOpen ? try hand.open() : nil
+    let last = HollowLogTests.most  // behind one slot less
+    hand.device.poke(HandMadeVolume.place(of: last), HandMade.directory("behind").sealed(last))
+    hand.setHeader(count: last + 1)
+    let volume = try early ?? hand.open()
+    #expect(volume.follow().trouble == nil)
+    #expect(try Set(volume.items().keys) == ["good", "behind"])
+    #expect(volume.usage().problemCount == last - 1 && volume.report().headerProblem == nil)
+    #expect(refusal { try volume.makeDirectory("more") } == "badEntries")
+  }
+
+  @Test("a log of 16 GiB whose index was set to its end by one store takes no memory and no time")
+  func huge() throws {
+    var template = Array("/dev/shm/weft-hollow-XXXXXX".utf8CString)
+    let number = template.withUnsafeMutableBufferPointer { buffer in buffer.baseAddress.map { mkstemp($0) } ?? -1 }
+    try #require(number >= 0)
+    let file = FileDescriptor(owning: number)
+    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    defer { unlink(path) }
+    let (size, logLength): (UInt64, UInt64) = (17 << 30, 16 << 30)
+    try file.truncate(to: size)
+    let last = (logLength - 48) / 544 - 1
+    let superblock = HandMade.superblock(logLength: logLength, deviceSize: size)
+    let header = HandMade.logHeader(
+      logLength: logLength, lastIndex: last, nextSequence: 1, nextIndex: last + 1)
+    for (place, bytes) in [
+      (0, superblock.bytes), (HandMade.logStart, header.bytes),
+      (HandMadeVolume.place(of: 0), HandMade.directory("good").sealed(0)),
+    ] {
+      try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in try file.write(at: place, all: bytes) }
+    }
+    let volume = try Volume(on: MappedDevice(path: path, writable: true), host: Host.master)
+    #expect(try Array(volume.items().keys) == ["good"])
+    #expect(volume.report().headerProblem?.contains("\(last + 1)") == true)
+    #expect(volume.follow().trouble != nil)
+    #expect(volume.memoryUse < 32 << 20)
+    // Nor of the memory below: a hole that is read is filled.
+    #expect(try FileStatus(path: path).allocated < 32 << 20)
+  }
+}
+
 @Suite struct LogFollowerTests {
+  @Test("a step is as long as was asked for, and a log ends where too many slots hold no entry")
+  func bounded() {
+    var follower = LogFollower(played: 0, capacity: 100_000)
+    #expect(follower.see(100_000, atMost: 10) == .play(0..<10))
+    for index in 0..<10 as Range<UInt64> { follower.take(index, .failure(.pathExists)) }
+    #expect(follower.see(100_000, atMost: 90_000) == .play(10..<90_010))
+    for index in 10..<LogFollower.mostEmpty + 10 {
+      #expect(!follower.isHollow)
+      follower.take(index, .failure(index % 2 == 0 ? .badChecksum : .unreadable))
+    }
+    #expect(follower.isHollow && follower.played == 10)
+    #expect(follower.see(100_000) == .hollow(10) && follower.see(11) == .hollow(10))
+  }
+
   @Test("the index alone decides what to do")
   func steps() {
     var follower = LogFollower(played: 2, capacity: 10)

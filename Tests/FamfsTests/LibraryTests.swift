@@ -27,6 +27,7 @@ import Testing
   }
 
   private func compare(_ lister: Lister, seeds: ClosedRange<UInt64>) throws {
+    try lister.check("hollow") { hollow($0) }
     for unit in [4096, 2 << 20] as [UInt64] { try lister.check("edges \(unit)") { edges(unit, $0) } }
     for seed in seeds {
       try lister.check("entries \(seed)") { damagedEntries(seed, $0) }
@@ -85,6 +86,19 @@ import Testing
     hand.append(.directory(String(repeating: "y", count: 80)))
     session.begin(on: hand.device)
     session.openAndList()
+  }
+
+  /// An index beyond the entries that there are, and entries behind as many empty slots as are borne with, and one more.
+  private func hollow(_ session: Session) {
+    var hand = HandMadeVolume()
+    hand.append(.directory("good"))
+    hand.setHeader(count: 15_420)
+    session.begin(on: hand.device)
+    session.openAndList()
+    for (place, name) in [(LogFollower.mostEmpty + 1, "hidden"), (LogFollower.mostEmpty, "shown")] {
+      session.put(HandMadeVolume.place(of: place), HandMade.directory(name).sealed(place))
+      session.openAndList()
+    }
   }
 
   private func damagedEntries(_ seed: UInt64, _ session: Session) {

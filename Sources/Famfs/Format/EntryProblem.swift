@@ -53,6 +53,14 @@ public enum EntryProblem: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether what the slot holds is not the entry of this place at all: then nobody has written one there, or it is lost.
+  var leavesNoEntry: Bool {
+    switch self {
+    case .badChecksum, .unreadable, .badSequence: true
+    default: false
+    }
+  }
+
   private static func name(_ extent: Extent) -> String { "extent at byte \(extent.offset), length \(extent.length)," }
 }
 

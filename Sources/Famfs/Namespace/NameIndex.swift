@@ -35,8 +35,14 @@ struct NameIndex: Sendable {
     return nil
   }
 
+  /// Makes room for so many names in all.
+  mutating func makeRoom(for capacity: Int) {
+    let wanted = NameIndex.slotCount(for: capacity)
+    if wanted > slots.count { grow(to: wanted) }
+  }
+
   mutating func insert(_ node: NodeNumber, hash: UInt32) {
-    if count >= slots.count * 3 / 4 { grow() }
+    if count >= slots.count * 3 / 4 { grow(to: slots.count * 2) }
     place(UInt64(hash) << 32 | UInt64(node.rawValue))
     count += 1
   }
@@ -69,9 +75,9 @@ struct NameIndex: Sendable {
     slots[place] = value
   }
 
-  private mutating func grow() {
+  private mutating func grow(to slotCount: Int) {
     let old = slots
-    slots = Array(repeating: 0, count: old.count * 2)
+    slots = Array(repeating: 0, count: slotCount)
     for value in old where value != 0 { place(value) }
   }
 }

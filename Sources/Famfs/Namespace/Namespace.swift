@@ -14,12 +14,9 @@ struct Namespace: Sendable {
   private var recent: (path: EntryPath, parent: NodeNumber)?
 
   /// A name space with the volume's own files: `.meta`, its superblock and its log.
-  /// - Parameter entries: how many to make room for.
-  init(entries: Int, logLength: UInt64, isMaster: Bool, time: Int64) {
+  init(logLength: UInt64, isMaster: Bool, time: Int64) {
     nodes = []
-    nodes.reserveCapacity(entries + Int(NodeNumber.firstEntry))
-    extents.reserveCapacity(entries)
-    index = NameIndex(capacity: entries + 3)
+    index = NameIndex(capacity: 3)
     nodes.append(Node(kind: .directory, permissions: 0o755, time: time))
     add(Node(kind: .directory, permissions: 0o700, time: time), named: ".meta", in: .root)
     let areas: [(StaticString, UInt32, Extent)] = [
@@ -139,6 +136,13 @@ struct Namespace: Sendable {
 
   // MARK: Growing
 
+  /// Makes room for so many entries in all, so that it need not be found bit by bit.
+  mutating func makeRoom(entries: Int) {
+    nodes.reserveCapacity(entries + Int(NodeNumber.firstEntry))
+    extents.reserveCapacity(entries)
+    index.makeRoom(for: entries + 3)
+  }
+
   /// The directory that a new path would be in.
   func parent(of path: EntryPath) throws(EntryProblem) -> NodeNumber {
     if path.nameStart == 0 { return .root }
@@ -207,6 +211,14 @@ struct Namespace: Sendable {
 
   /// Uses up the number of an entry that makes no name.
   mutating func skip() { nodes.append(Node(kind: .none)) }
+
+  /// Takes the last numbers back that `skip` used up.
+  mutating func unskip(_ count: Int) {
+    precondition(
+      nodes.count - Int(NodeNumber.firstEntry) >= count && nodes.suffix(count).allSatisfy { $0.isSkipped },
+      "a number is taken back that has a name")
+    nodes.removeLast(count)
+  }
 
   /// Stores a file's extents and notes in its node where.
   mutating func setLayout(of node: inout Node, _ layout: FileLayout) {

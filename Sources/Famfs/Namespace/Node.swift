@@ -127,5 +127,7 @@ public struct Node: Sendable {
     get { kind == .directory ? room : rest }
     set { if kind == .directory { room = newValue } else { rest = newValue } }
   }
+  /// Whether it never had a name.
+  var isSkipped: Bool { kind == .none && nameLength == 0 }
   var chunkSize: UInt64 { chunkShift == 0 ? 0 : 1 << UInt64(chunkShift) }
 }

@@ -109,6 +109,7 @@ extension Volume {
   /// Gives up what is open and was removed, and takes in the rest of the log: for a mount that nobody has waited for. Its
   /// sign of life is there by now, so that what comes later waits for it.
   public func reload() {
+    catchUp()
     tail.withLock { tail in
       catchUp(&tail)
       tree.withLock { $0.removals.dropOrphans() }

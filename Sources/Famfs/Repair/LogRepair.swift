@@ -69,7 +69,7 @@ struct LogScan {
   /// Bad entries that are looked at for one wrong bit: each costs milliseconds.
   private static let tries = 1000
 
-  private static func isZero(_ bytes: RawSpan) -> Bool { bytes.withUnsafeBytes { $0.allSatisfy { $0 == 0 } } }
+  static func isZero(_ bytes: RawSpan) -> Bool { bytes.withUnsafeBytes { $0.allSatisfy { $0 == 0 } } }
 
   /// How many entries count, if that leaves no doubt: what both numbers of the header say, if the entries do not
   /// contradict; else the good entries, if one of the numbers confirms them, or nothing was ever written behind them; of
@@ -89,6 +89,8 @@ struct LogScan {
 extension RepairPlan {
   /// More bad entries than these are not looked at: each costs milliseconds.
   private static let entryLimit = 1000
+  /// The most entries that are cut off and kept: each takes half a KiB of memory.
+  private static let cutLimit = 65_536
 
   /// Mends entries that have one wrong bit.
   mutating func mendEntries(of device: PatchedDevice, _ superblock: Superblock, host: UUID?) throws(FamfsError) {
@@ -139,16 +141,24 @@ extension RepairPlan {
     guard let header = try? Volume.readLogHeader(of: device, superblock), header.nextIndex <= header.capacity else {
       return
     }
-    var tail: [(index: UInt64, bytes: [UInt8])] = []
+    // Slots that were never written have nothing to be kept; of others a bounded number is.
+    var (first, tail): (UInt64?, [(index: UInt64, bytes: [UInt8])]) = (nil, [])
     LogReader(device: device, start: superblock.logOffset).read(0..<header.nextIndex) { index, entry, bytes in
       // An entry that cannot be read could not be kept, either.
       if case .failure(.badChecksum) = entry {
+        first = first ?? index
+        guard tail.count <= RepairPlan.cutLimit, !LogScan.isZero(bytes) else { return }
         tail.append((index, bytes.withUnsafeBytes { Array($0) }))
       } else {
-        tail = []
+        (first, tail) = (nil, [])
       }
     }
-    guard let first = tail.first?.index else { return }
+    guard let first else { return }
+    if tail.count > RepairPlan.cutLimit {
+      return leave(
+        "more than \(RepairPlan.cutLimit) log entries from entry \(first) on cannot be read, which is too many to keep, so "
+          + "they are left as they are")
+    }
     cutEntries = tail
     let start = superblock.logOffset
     add(
