@@ -43,7 +43,7 @@ struct Tree: Sendable {
   /// Takes in the next slot of the log, if the log is believed that far.
   mutating func take(
     _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, _ follower: inout LogFollower,
-    time: UInt64
+    time: Int64
   ) -> Change {
     if follower.isHollow { return .none }
     follower.take(index, entry)
