@@ -304,6 +304,31 @@ import Testing
     #expect(without.span.bytes.u32(32) == 0x7ff)
   }
 
+  @Test(
+    "a number for programs stands beside the node's: in attributes, entries, statx and listings",
+    arguments: [false, true])
+  func inode(isPlus: Bool) {
+    var attributes = attributes
+    attributes.inode = 77
+    let node = NodeID(rawValue: 10)
+    let entry = Entry(node, attributes, nameLifetime: 1, attributeLifetime: 1)
+    let cached = CachedAttributes(attributes, lifetime: 1)
+    #expect(encoded(CachedAttributes.byteCount) { cached.encode(node: node, into: &$0) }.span.bytes.u64(16) == 77)
+    #expect(encoded(288) { cached.encodeStatx(node: node, into: &$0) }.span.bytes.u64(64) == 77)
+    let whole = encoded(Entry.byteCount) { entry.encode(node: node, into: &$0) }
+    #expect(whole.span.bytes.u64(0) == 10 && whole.span.bytes.u64(40) == 77)
+    let buffers = ReplyBuffers()
+    var reply = DirectoryReply(wanted: 4096, isPlus: isPlus, in: buffers)
+    #expect(reply.add("f".utf8.span.bytes, entry, next: 1) == (isPlus ? .lookedUp : .listed))
+    #expect(reply.contents().map(\.inode) == [77])
+    let records = buffers.memory.body[..<reply.count]
+    var lookedUp: [NodeID] = []
+    if isPlus {
+      DirectoryReply.forEachLookup(in: UnsafeRawBufferPointer(rebasing: records).bytes) { lookedUp.append($0) }
+    }
+    #expect(lookedUp == (isPlus ? [node] : []))
+  }
+
   @Test("an open file, and statfs")
   func others() {
     let opened = encoded(Opened.byteCount) {
