@@ -58,6 +58,8 @@ enum CopyCommand: Verb {
     let plan = try CopyPlan(Array(arguments.operands.dropLast()), to: destination, options) {
       printError("\(command): \($0)")
     }
+    // Each thread has a connection, devices and sources open.
+    raiseFileLimit(to: 16384)
     let copy = Copy(
       plan.files,
       Copy.Settings(

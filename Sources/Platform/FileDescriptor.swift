@@ -290,5 +290,14 @@ extension FileDescriptor {
   }
 }
 
+/// Lets this process have as many files open as its hard limit says, but no more than `most`; best effort. Shells begin
+/// programs with a soft limit of 1024.
+public func raiseFileLimit(to most: UInt64) {
+  var limit = rlimit()
+  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < most else { return }
+  limit.rlim_cur = min(limit.rlim_max, rlim_t(most))
+  _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
 /// The user that this process acts as.
 public func ownUserID() -> UInt32 { geteuid() }

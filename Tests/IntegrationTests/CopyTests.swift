@@ -171,6 +171,20 @@ struct CopyTests {
     }
   }
 
+  @Test("256 threads copy more files than a shell lets programs have open")
+  func manyThreads() throws {
+    try withVolume(size: "64m", ["--alloc-unit", "4k"]) { volume in
+      let tree = volume.room.directory("tree")
+      for place in 0..<1500 { try volume.room.file("tree/\(place)", contents(place + 1, seed: UInt64(place))) }
+      let script = "ulimit -S -n 300; exec \"$0\" cp -r -t 256 \"$1\" \"$2\""
+      let outcome = try run(
+        ["sh", "-c", script, Machine.program("famfs"), tree, volume.master + "/copy"],
+        environment: Host.master.environment)
+      try succeed(outcome)
+      try succeed(run(["diff", "-r", tree, volume.master + "/copy"]))
+    }
+  }
+
   @Test("20 commands at the same time all succeed, and share nothing")
   func concurrent() throws {
     try withVolume(size: "64m") { volume in
