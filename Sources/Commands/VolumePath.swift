@@ -24,7 +24,10 @@ struct VolumePath {
       do throws(Errno) { real = try realPath(existing) } catch {
         let parts = pathComponents(existing)
         if error == .notDirectory { throw .parentIsFile(text) }
-        guard let last = parts.last, error == .noEntry, existing != "." else { throw .other("\(text): \(error)") }
+        // A name too long for the volume cannot exist either; its daemon says so with the limit.
+        guard let last = parts.last, error == .noEntry || error == .nameTooLong, existing != "." else {
+          throw .other("\(text): \(error)")
+        }
         missing.insert(last, at: 0)
         existing = (existing.utf8.first == UInt8(ascii: "/") ? "/" : "") + parts.dropLast().joined(separator: "/")
         if existing.isEmpty { existing = "." }
