@@ -12,7 +12,7 @@ final class FileMaker {
   private let prefix: String
   private let striping: Striping?
   /// The volume and its master, when this began.
-  private let identity: [UUID]
+  private let identity: Volume.Identity
 
   /// Stores one range's part of a file's contents, which begins at this offset of the file.
   typealias Fill = (_ device: MappedDevice, _ range: Extent, _ fileOffset: UInt64) throws -> Void
@@ -41,7 +41,7 @@ final class FileMaker {
     try client.checkWritable()
     self.striping = try striping.striping(on: mount)
     devices = try client.devices()
-    identity = [status.volumeUUID, status.masterUUID]
+    identity = Volume.Identity(volume: status.volumeUUID, master: status.masterUUID)
     prefix = mount.root == "/" ? mount.mountPoint + "/" : ""
     self.client = client
   }

@@ -121,17 +121,20 @@ public final class Publisher: Sendable {
 
   // MARK: Writing
 
-  /// Who may publish, as it was at the beginning.
+  /// The master's term in which a view is written: in another one its space may be another host's file.
   private struct Claim {
-    let identity: [UUID]
+    let volume: Volume
+    let term: UInt64
 
-    init(_ volume: Volume) { identity = [volume.superblock.uuid, volume.master] }
+    init(_ volume: Volume) {
+      self.volume = volume
+      term = volume.term
+    }
 
-    /// Whoever writes asks before each piece, as commands that fill files do.
-    func check(_ device: any MemoryDevice) throws(FamfsError) {
-      let found: [UUID]
-      do throws(Errno) { found = try Volume.identity(of: device) } catch { throw .memory(device.path, error) }
-      guard found == identity else {
+    /// The writer asks before each piece, as commands that fill files do.
+    func check() throws(FamfsError) {
+      do throws(Errno) { try volume.checkMaster(since: term) } catch {
+        guard error == .stale || error == .readOnlyFileSystem else { throw .memory(volume.device.path, error) }
         throw .other("another host has taken the volume over, or another file system was made on the device")
       }
     }
@@ -150,14 +153,14 @@ public final class Publisher: Sendable {
     let entries = image.tree.entries + (isNew ? 1 : 0)
     let device = volume.device
     try image.write(at: block, entries: entries) { (offset, bytes) throws(FamfsError) in
-      try claim.check(device)
+      try claim.check()
       do throws(Errno) {
         try bytes.withUnsafeBytes { (bytes) throws(Errno) in try device.write(at: start + offset, from: bytes) }
       } catch { throw .memory(device.path, error) }
     }
     try memory { (device) throws(Errno) in try device.sync(at: start, count: image.size) }
     try commit()
-    try claim.check(device)
+    try claim.check()
     try memory { (device) throws(Errno) in try superblock.store(on: device) }
     let directories = UInt64(image.tree.directoryCount)
     return View(

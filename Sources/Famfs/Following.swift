@@ -147,18 +147,30 @@ extension Volume {
   /// Whether the superblock is no longer that of this volume. If it is, who is master is taken in.
   private func isReplaced(_ tail: inout Tail) throws(Errno) -> Bool {
     let found = try Volume.identity(of: device)
-    if found[0] != superblock.uuid { return true }
-    note(master: found[1], &tail)
+    if found.volume != superblock.uuid { return true }
+    note(master: found.master, &tail)
     return false
   }
 
   /// The UUIDs that a device's superblock has of the volume and its master, unchecked: for a look at whether they are
   /// the same as before.
-  public static func identity(of device: any MemoryDevice) throws(Errno) -> [UUID] {
+  public struct Identity: Equatable, Sendable {
+    let volume: UUID
+    let master: UUID
+
+    /// What was known at some time.
+    public init(volume: UUID, master: UUID) {
+      self.volume = volume
+      self.master = master
+    }
+  }
+
+  /// What a device's superblock says at this moment.
+  public static func identity(of device: any MemoryDevice) throws(Errno) -> Identity {
     try device.invalidate(at: 48, count: 48)
     var bytes = InlineArray<48, UInt8>(repeating: 0)
     var span = bytes.mutableSpan
     try span.withUnsafeMutableBytes { (buffer) throws(Errno) in try device.read(at: 48, into: buffer) }
-    return [UUID(bytes.span.bytes), UUID(bytes.span.bytes, at: 32)]
+    return Identity(volume: UUID(bytes.span.bytes), master: UUID(bytes.span.bytes, at: 32))
   }
 }

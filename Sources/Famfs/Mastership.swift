@@ -37,8 +37,10 @@ extension Volume {
     try tail.withLock { (tail) throws(FamfsError) in
       catchUp(&tail)
       guard master == host else { throw isNoMaster }
-      tree.withLock { $0.holdRemoved() }
-      setRole(isMaster: true)
+      tree.withLock { tree in
+        tree.holdRemoved()
+        setRole(isMaster: true, &tree)
+      }
     }
   }
 
@@ -50,15 +52,29 @@ extension Volume {
   func note(master uuid: UUID, _ tail: inout Tail) {
     masterUUID.withLock { $0 = uuid }
     guard uuid != host && role == .master else { return }
-    setRole(isMaster: false)
-    terms.add(1, ordering: .acquiringAndReleasing)
     (tail.reservations, tail.reservedPaths, tail.heldSlots) = ([:], [], 0)
-    tree.withLock { $0.rebuildSpace() }
+    tree.withLock { tree in
+      setRole(isMaster: false, &tree)
+      // With the map of free space: nothing that was taken before can be given back into the new one.
+      terms.add(1, ordering: .acquiringAndReleasing)
+      tree.rebuildSpace()
+    }
   }
 
-  private func setRole(isMaster new: Bool) {
+  private func setRole(isMaster new: Bool, _ tree: inout Tree) {
     isMaster.store(new, ordering: .releasing)
     // The log's mode says who may write it.
-    tree.withLock { $0.namespace.update(.log) { $0.permissions = new ? 0o644 : 0o444 } }
+    tree.namespace.update(.log) { $0.permissions = new ? 0o644 : 0o444 }
+  }
+
+  /// Makes sure that this host still is the master, as the memory has it now, and has been since a term began: a look
+  /// at one cache line, without a lock. A daemon that was stopped learns so of its successor before it follows the log.
+  /// - Throws: ESTALE when the device holds another volume, EROFS when another host is the master or was meanwhile.
+  public func checkMaster(since term: UInt64) throws(Errno) {
+    if isLost { throw .stale }
+    guard self.term == term, role == .master else { throw .readOnlyFileSystem }
+    let found = try Volume.identity(of: device)
+    if found.volume != superblock.uuid { throw .stale }
+    if found.master != host { throw .readOnlyFileSystem }
   }
 }

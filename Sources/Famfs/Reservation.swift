@@ -97,7 +97,7 @@ extension Volume {
   }
 
   private func release(_ pending: Reservation.Pending) {
-    giveSpace(pending.record.layout.extents.array, of: pending.term)
+    giveSpace(TakenSpace(pending.record.layout.extents.array, in: pending.term))
   }
 
   /// Makes a second file of another's very extents, with its size, mode and owner: a cross-linked volume, which fsck
@@ -237,7 +237,7 @@ extension Volume {
   private func isOurs(at index: UInt64) throws(Errno) -> Bool {
     guard try nextIndex() == index else { return false }
     let found = try Volume.identity(of: device)
-    return found[0] == superblock.uuid && found[1] == host
+    return found.volume == superblock.uuid && found.master == host
   }
 }
 

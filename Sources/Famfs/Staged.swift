@@ -17,32 +17,47 @@ extension Volume {
 
   /// Gives a slot back that was taken in this term.
   public func giveSlot(of term: UInt64) {
-    tail.withLock { if term == self.term && $0.heldSlots > 0 { $0.heldSlots -= 1 } }
+    tail.withLock { tail in
+      guard term == self.term else { return }
+      precondition(tail.heldSlots > 0, "a slot of the log is given back once")
+      tail.heldSlots -= 1
+    }
   }
 
-  /// Takes space in this term, right behind an extent if that is free, else in as few pieces as can be.
+  /// Takes space, right behind an extent if that is free, else in as few pieces as can be.
+  /// - Parameter term: the term of what it is for; when that is over nothing is taken.
   /// - Throws: a sentence when there is too little, or it lies in too many pieces, or nothing can be added any more;
   ///   `name` says for what.
-  public func takeSpace(_ bytes: UInt64, behind last: Extent?, for name: String) throws(FamfsError) -> [Extent] {
-    // After an append that failed, a file may lie in space that looks free.
-    if let failure = tail.withLock({ $0.failure }) { throw .disabled(failure) }
-    let (present, unusable) = (presentDevices(), unusable())
-    return try tree.withLock { (tree) throws(FamfsError) in
-      tree.space.avoid(unusable)
-      if let last, let extent = tree.space.extend(last, by: bytes) { return [extent] }
-      do throws(AllocationError) { return try tree.space.allocate(bytes: bytes, on: present).array } catch {
-        let free = tree.space.freeCount(of: present) * tree.space.unit
-        if error == .full { throw tree.noSpace(for: name, needed: bytes, free: free) }
-        throw .fragmented(name, needed: bytes, free: free)
+  public func takeSpace(
+    _ bytes: UInt64, behind last: Extent?, in term: UInt64, for name: String
+  ) throws(FamfsError) -> TakenSpace {
+    try tail.withLock { (tail) throws(FamfsError) in
+      guard role == .master && term == self.term else { throw isNoMaster }
+      // After an append that failed, a file may lie in space that looks free.
+      if let failure = tail.failure { throw .disabled(failure) }
+      let (present, unusable) = (presentDevices(), unusable())
+      return try tree.withLock { (tree) throws(FamfsError) in
+        tree.space.avoid(unusable)
+        if let last, present.contains(last.device), let extent = tree.space.extend(last, by: bytes) {
+          return TakenSpace([extent], in: term)
+        }
+        do throws(AllocationError) {
+          return TakenSpace(try tree.space.allocate(bytes: bytes, on: present).array, in: term)
+        } catch {
+          let free = tree.space.freeCount(of: present) * tree.space.unit
+          if error == .full { throw tree.noSpace(for: name, needed: bytes, free: free) }
+          throw .fragmented(name, needed: bytes, free: free)
+        }
       }
     }
   }
 
-  /// Gives space back that was taken in this term and that no log entry uses.
-  public func giveSpace(_ extents: [Extent], of term: UInt64) {
+  /// Gives space back that no log entry uses. When its term is over, the map of free space was made anew since, and has
+  /// nothing of it.
+  public func giveSpace(_ space: TakenSpace) {
     tree.withLock { tree in
-      guard term == self.term else { return }
-      for extent in extents { tree.space.release(extent) }
+      guard space.term == self.term else { return }
+      for extent in space.extents { tree.space.release(extent) }
     }
   }
 
@@ -68,6 +83,7 @@ extension Volume {
   ) throws(FamfsError) -> NodeNumber {
     try tail.withLock { (tail) throws(FamfsError) in
       guard term == self.term else { throw isNoMaster }
+      precondition(tail.heldSlots > 0, "what is committed has a slot of the log")
       tail.heldSlots -= 1
       do throws(FamfsError) {
         try checkAppend(&tail)

@@ -28,7 +28,7 @@ struct StagingTests {
     }
     for thread in threads { thread.join() }
     try rig.staging.commitAll()
-    rig.staging.graveyard.clear(all: true)
+
     rig.files.forget(folder, 1)
     #expect(rig.staging.isIdle)
     let kept = rig.volume.entryNumbers.map { rig.volume.extents(of: $0) }.joined().reduce(0) { $0 + $1.length }
@@ -112,22 +112,7 @@ struct StagingTests {
   @Test("a file that would need more than 16 pieces moves, keeps its bytes, and leaves its old space")
   func relocation() throws {
     let rig = try Rig(runs: Array(repeating: 1, count: 19) + [60])
-    // All that is large is taken for the while.
-    var large: [UInt64] = []
-    for length in (2...60).reversed() {
-      while true {
-        let path = try EntryPath("large\(length).\(large.count)")
-        guard
-          let taken = try? rig.volume.reserve(
-            path: path, size: UInt64(length) * Rig.unit, permissions: 0, userID: 0, groupID: 0)
-        else { break }
-        if taken.extents.count > 1 {
-          rig.volume.cancel(taken.id)
-          break
-        }
-        large.append(taken.id)
-      }
-    }
+    let large = try rig.reserveRuns(2...60)
     let free = rig.volume.usage().free
     let file = try rig.create("f")
     var bytes: [UInt8] = []
@@ -137,7 +122,7 @@ struct StagingTests {
       bytes += more
     }
     func extents() throws -> [Extent]? {
-      try rig.staging.withTree { $0[file]?.contents }?.withState { $0.extents }?.0
+      try rig.staging.withTree { $0[file]?.contents }?.withState { $0.space.extents }?.0
     }
     for _ in 0..<16 { try grow() }
     #expect(try extents()?.count == 16)
@@ -148,9 +133,9 @@ struct StagingTests {
     try grow()
     #expect(try extents()?.count == 1)
     #expect(try rig.read(file) == bytes)
-    rig.staging.graveyard.clear(all: true)
+
     try rig.staging.commit(file, evenOpen: true)
-    rig.staging.graveyard.clear(all: true)
+
     #expect(rig.volume.usage().free == free + 60 * Rig.unit - 17 * Rig.unit)
     #expect(try rig.read(file) == bytes)
   }
@@ -171,7 +156,7 @@ struct StagingTests {
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
     rig.files.release(next, FileHandle(rawValue: 1))
     rig.files.forget(next, 1)
-    rig.staging.graveyard.clear(all: true)
+
     #expect(rig.volume.usage().free == free)
   }
 
@@ -194,23 +179,32 @@ struct StagingTests {
 /// A volume of small units on a device that is full of old bytes, and what a mount has over it.
 final class Rig: Sendable {
   let device: String
+  let host: UUID
   let volume: Volume
   let staging: Staging
   let files: StagingFileSystem
   let user = Caller(userID: 7, groupID: 8, processID: 9)
   static let unit: UInt64 = 4096
 
-  /// - Parameter runs: how many free units there are between those taken, by turns; empty leaves all free.
-  init(delay: UInt64 = 1_000_000_000, runs: [UInt64] = [], limits: UserLimits = UserLimits()) throws {
+  /// - Parameters:
+  ///   - runs: how many free units there are between those taken, by turns; empty leaves all free.
+  ///   - reclaim: whether files of the log can be removed.
+  ///   - limits: what one user can hold.
+  ///   - wrapping: what stands before the device.
+  init(
+    delay: UInt64 = 1_000_000_000, runs: [UInt64] = [], reclaim: Bool = false, limits: UserLimits = UserLimits(),
+    wrapping: (MappedDevice) -> any MemoryDevice = { $0 }
+  ) throws {
     var template = Array("/dev/shm/weft-staging-XXXXXX".utf8CString)
     let file = FileDescriptor(owning: mkstemp(&template))
     device = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     let bytes = [UInt8](repeating: 0xee, count: 16 << 20)
     try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in try file.write(all: bytes) }
-    let memory = try MappedDevice(path: device, writable: true)
+    let memory = wrapping(try MappedDevice(path: device, writable: true))
     var options = MakeOptions()
     options.allocationUnit = Rig.unit
-    let host = UUID.random()
+    options.reclaim = reclaim
+    host = UUID.random()
     try Volume.make(on: memory, host: host, options)
     volume = try Volume(on: memory, host: host)
     if !runs.isEmpty { try Rig.fragment(volume, runs) }
@@ -236,6 +230,26 @@ final class Rig: Sendable {
       count += 1
     }
     for id in passing { volume.cancel(id) }
+  }
+
+  /// Takes all free runs of these lengths in units, the longest first, so that what is made has to lie in small pieces.
+  func reserveRuns(_ lengths: ClosedRange<UInt64>) throws -> [UInt64] {
+    var reservations: [UInt64] = []
+    for length in lengths.reversed() {
+      while true {
+        let path = try EntryPath("large\(length).\(reservations.count)")
+        guard
+          let taken = try? volume.reserve(
+            path: path, size: length * Rig.unit, permissions: 0, userID: 0, groupID: 0)
+        else { break }
+        if taken.extents.count > 1 {
+          volume.cancel(taken.id)
+          break
+        }
+        reservations.append(taken.id)
+      }
+    }
+    return reservations
   }
 
   func create(_ name: String, in directory: NodeID = .root, holding bytes: [UInt8] = []) throws -> NodeID {
@@ -340,6 +354,9 @@ private final class ModelNode {
   /// Bytes of the longest path below.
   var depth: Int { children.map { 1 + $0.utf8.count + $1.depth }.max() ?? 0 }
 
+  /// Whether its bytes are gone: it has no name, no open file, and was never committed.
+  var isGone: Bool { !isDirectory && !isLinked && handles.isEmpty && !isCommitted }
+
   func isInside(_ other: ModelNode) -> Bool { self === other || parent?.isInside(other) ?? false }
 
   func commit() {
@@ -427,7 +444,7 @@ private final class ModelRun {
     case 24: try compare(directory())
     default: if let file = file() { try compare(file) }
     }
-    rig.staging.graveyard.clear(all: random(2) == 0)
+
   }
 
   /// What making something there must fail with.
@@ -470,7 +487,7 @@ private final class ModelRun {
     let bytes = [UInt8](repeating: UInt8(1 + random(255)), count: 1 + random(20_000))
     let isRefused = file.isCommitted && offset + bytes.count > end
     let what = "write \(bytes.count) at \(offset) of \(file.path) with \(end)"
-    let written: Void? = try expect(isRefused ? .fileTooLarge : nil, what) {
+    let written: Void? = try expect(file.isGone ? .stale : isRefused ? .fileTooLarge : nil, what) {
       try rig.write(bytes, to: file.id, at: offset)
     }
     if written == nil { return }
@@ -483,7 +500,8 @@ private final class ModelRun {
     var changes = AttributeChanges()
     let size = random(150_000)
     changes.size = UInt64(size)
-    let refusal: Errno? = file.isCommitted && size != file.bytes.count ? .notPermitted : nil
+    let refusal: Errno? =
+      file.isGone ? .stale : file.isCommitted && size != file.bytes.count ? .notPermitted : nil
     let after = try expect(refusal, "truncate \(file.path) from \(file.bytes.count) to \(size)") {
       try rig.files.setattr(file.id, nil, changes, rig.user)
     }
@@ -497,7 +515,8 @@ private final class ModelRun {
     guard let file = file(), !file.isCommitted else { return }
     let (offset, length) = (random(100_000), 1 + random(60_000))
     let mode: FallocateMode = [[], .keepSize, [.punchHole, .keepSize], .zeroRange, [.zeroRange, .keepSize]][random(5)]
-    let result: Void? = try expect(nil, "fallocate \(mode.rawValue) \(offset)+\(length) of \(file.path)") {
+    let what = "fallocate \(mode.rawValue) \(offset)+\(length) of \(file.path)"
+    let result: Void? = try expect(file.isGone ? .stale : nil, what) {
       try rig.files.fallocate(file.id, .none, at: UInt64(offset), length: UInt64(length), mode, rig.user)
     }
     if result == nil { return }
@@ -592,7 +611,7 @@ private final class ModelRun {
 
   private func open() throws {
     guard let file = file() else { return }
-    let opened = try expect(nil, "open \(file.path)") {
+    let opened = try expect(file.isGone ? .stale : nil, "open \(file.path)") {
       try rig.files.open(file.id, OpenIntent(flags: UInt32(O_RDWR)), rig.user)
     }
     if let opened { file.handles.append(opened.handle) }
@@ -649,6 +668,10 @@ private final class ModelRun {
     }
     let attributes = try rig.files.getattr(node.id, nil, rig.user).attributes
     #expect(attributes.inode ?? node.id.rawValue == node.inode, "seed \(seed): \(node.path) has another number")
+    if node.isGone {
+      try expect(.stale, "read \(node.path)") { try rig.read(node.id) }
+      return
+    }
     let size = attributes.size
     let bytes = try rig.read(node.id)
     if bytes != node.bytes || size != UInt64(node.bytes.count) {
@@ -703,7 +726,6 @@ private final class ModelRun {
     }
     #expect(rig.staging.isIdle, "seed \(seed): numbers leak")
     #expect(rig.staging.shares.isEmpty, "seed \(seed): shares leak")
-    rig.staging.graveyard.clear(all: true)
     let volume = rig.volume
     let kept = volume.entryNumbers.map { volume.extents(of: $0) }.joined().reduce(0) { $0 + $1.length }
     #expect(volume.usage().free == free - kept, "seed \(seed): space leaks")

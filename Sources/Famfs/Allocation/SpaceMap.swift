@@ -48,10 +48,25 @@ struct SpaceMap: Sendable {
   }
 
   /// Takes an aligned range that is free.
-  mutating func take(_ extent: Extent) { mark(extent.offset / unit, extent.length / unit, taken: true) }
+  mutating func take(_ extent: Extent) {
+    precondition(countTaken(of: extent) == 0, "space that is taken belongs to another file already")
+    mark(extent.offset / unit, extent.length / unit, taken: true)
+  }
 
   /// Gives an aligned range back that was taken.
-  mutating func release(_ extent: Extent) { mark(extent.offset / unit, extent.length / unit, taken: false) }
+  mutating func release(_ extent: Extent) {
+    precondition(countTaken(of: extent) == extent.length / unit, "space that is given back was taken, and once")
+    mark(extent.offset / unit, extent.length / unit, taken: false)
+  }
+
+  /// How many units of an aligned range are taken.
+  private func countTaken(of extent: Extent) -> UInt64 {
+    precondition(extent.offset % unit == 0 && extent.length % unit == 0, "space is taken in allocation units")
+    let start = extent.offset / unit
+    precondition(
+      start <= unitCount && extent.length / unit <= unitCount - start, "space that is taken lies in the device")
+    return takenUnits(from: start, before: start + extent.length / unit)
+  }
 
   private mutating func mark(_ start: UInt64, _ count: UInt64, taken: Bool) {
     let end = start + count

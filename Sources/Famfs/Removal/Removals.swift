@@ -19,8 +19,6 @@ struct Removals: Sendable {
   /// Files that are gone and open on this mount, and the index of the entry that removed them.
   private(set) var orphans: [NodeNumber: UInt64] = [:]
   private var held: [Held] = []
-  /// When space was held last, by `Clock.monotonic`.
-  private(set) var lastHeld: UInt64 = 0
   /// Bytes held.
   private(set) var heldBytes: UInt64 = 0
 
@@ -52,7 +50,6 @@ struct Removals: Sendable {
 
   mutating func hold(_ extents: [Extent], entry: UInt64) {
     held.append(Held(entry: entry, extents: extents))
-    lastHeld = Clock.monotonic()
     for extent in extents { heldBytes += extent.length }
   }
 

@@ -85,13 +85,6 @@ extension Volume {
   /// Bytes of removed files that may still be read somewhere.
   public var heldBytes: UInt64 { tree.withLock { $0.removals.heldBytes } }
 
-  /// Whether space comes back within a moment, if nobody has what was removed open.
-  public var getsSpaceSoon: Bool {
-    tree.withLock { $0.removals.isHolding && Clock.monotonic() - $0.removals.lastHeld < Volume.settling }
-  }
-  /// Nanoseconds in which a removal is settled, mostly: two beats, and a client's look at the log.
-  private static let settling: UInt64 = 1_500_000_000
-
   /// Whether there is space to be had back.
   public var isHolding: Bool { tree.withLock { $0.removals.isHolding } }
 

@@ -8,98 +8,99 @@ import Synchronization
 /// Requests hold its lock while they access the device; they are those of this one file.
 final class StagedContents: Sendable {
   struct State {
-    var extents: [Extent] = []
+    var space: TakenSpace
     /// Bytes of the file.
     var size: UInt64 = 0
     /// Bytes from the file's start that hold what was written, or zeros; behind them the device has old bytes.
     var written: UInt64 = 0
-    /// Space that is used no more.
-    var abandoned: [Extent] = []
     /// The log has it: nothing here may change any more.
     var isCommitted = false
     /// Counts its space for the user that made it.
     let share: SpaceShare
     /// Bytes that are counted.
     var counted: UInt64 = 0
+    /// The file is gone, and its space was given back.
+    var isAbandoned = false
     /// Counts changes, for they may be noted in another order than they came in.
     var revision: UInt64 = 0
 
-    /// Bytes that fit the extents.
-    var capacity: UInt64 { extents.reduce(0) { $0 + $1.length } }
+    /// Bytes that fit the space.
+    var capacity: UInt64 { space.capacity }
   }
 
   private let volume: Volume
-  private let graveyard: Graveyard
   /// The master's term in which it was made. When that is over its space is another master's to give out.
   private let term: UInt64
   private let state: Mutex<State>
 
-  init(of volume: Volume, term: UInt64, _ graveyard: Graveyard, _ share: SpaceShare) {
-    state = Mutex(State(share: share))
+  init(of volume: Volume, term: UInt64, _ share: SpaceShare) {
     self.volume = volume
     self.term = term
-    self.graveyard = graveyard
+    state = Mutex(State(space: TakenSpace(in: term), share: share))
   }
 
   /// What can be told without the lock being held for long.
   typealias Shape = (size: UInt64, allocated: UInt64, revision: UInt64)
 
   /// Does something with the contents, unless the log has them: then nil.
-  /// - Parameter body: may be called again when it throws ENOSPC, which must leave all as it was.
   func withState<Result>(_ body: (inout State) throws(Errno) -> Result) throws(Errno) -> (Result, Shape)? {
-    var rounds = 0
-    while true {
-      // What was removed a moment ago comes back soon; the kernel may not even have told yet that it is forgotten.
-      let isHopeless = rounds > 0 && graveyard.isEmpty && !volume.getsSpaceSoon || rounds == 100
-      do throws(Errno) { return try attempt(body) } catch {
-        if error != .noSpace || isHopeless { throw error }
-      }
-      rounds += 1
-      Clock.sleep(nanoseconds: 20_000_000)
-      graveyard.clear()
-    }
-  }
-
-  private func attempt<Result>(_ body: (inout State) throws(Errno) -> Result) throws(Errno) -> (Result, Shape)? {
     try state.withLock { (state) throws(Errno) in
-      if volume.isLost { throw .stale }
       if state.isCommitted { return nil }
-      guard volume.term == term else { throw .readOnlyFileSystem }
-      defer { graveyard.bury(&state.abandoned, of: term) }
+      if state.isAbandoned { throw .stale }
+      try volume.checkMaster(since: term)
       let result = try body(&state)
       state.revision += 1
       return (result, (state.size, state.capacity, state.revision))
     }
   }
 
+  /// Appends a copy of what the file holds to a reply: its space can be given to another file as soon as the lock is
+  /// let go of, before the reply is sent.
+  /// - Returns: false when the log has the file.
+  func read(at offset: UInt64, into reply: inout ReadReply) throws(Errno) -> Bool {
+    try state.withLock { (state) throws(Errno) in
+      if state.isCommitted { return false }
+      if state.isAbandoned { throw .stale }
+      try reply.append(upTo: reply.wanted) { (buffer) throws(Errno) in
+        let count = try state.read(at: offset, into: buffer, on: volume)
+        // Afterwards: if this thread was stopped, the bytes may be those of a file of the next master.
+        try volume.checkMaster(since: term)
+        return count
+      }
+      return true
+    }
+  }
+
   /// Does the last things and hands the layout to `commit`; when that says that it is done nothing changes any more.
   func finish(_ commit: (UInt64, FileLayout) throws(FamfsError) -> Bool) throws(FamfsError) {
     try state.withLock { (state) throws(FamfsError) in
-      if state.isCommitted { return }
+      if state.isCommitted || state.isAbandoned { return }
       guard volume.term == term else { throw volume.isNoMaster }
       if volume.isLost { throw .disabled("another file system was made on the device; unmount this one") }
       do throws(Errno) { try state.complete(on: volume) } catch { throw .memory(volume.device.path, error) }
       // The public tools cannot read an entry of a file that has no extents: an empty one has a unit.
-      if state.extents.isEmpty { state.extents = try volume.takeSpace(1, behind: nil, for: "an empty file") }
+      if state.space.extents.isEmpty {
+        state.space = try volume.takeSpace(1, behind: nil, in: term, for: "an empty file")
+      }
       let unit = volume.superblock.allocationUnit
-      let (kept, surplus) = state.extents.split(at: max(1, (state.size + unit - 1) / unit) * unit)
-      precondition(!kept.isEmpty, "a file that is committed has an extent")
-      guard try commit(state.size, FileLayout(ExtentList(kept))) else { return }
-      state.extents = kept
-      state.abandoned += surplus
+      let (kept, surplus) = state.space.split(at: max(1, (state.size + unit - 1) / unit) * unit)
+      precondition(!kept.extents.isEmpty, "a file that is committed has an extent")
+      guard try commit(state.size, FileLayout(ExtentList(kept.extents))) else { return }
       state.isCommitted = true
       state.endCounting()
-      graveyard.bury(&state.abandoned, of: term)
+      state.space = TakenSpace(in: term)  // what is kept is the log's
+      volume.giveSpace(surplus)
     }
   }
 
-  /// All its space, when the file is gone.
+  /// Gives back all its space: the file is gone.
   func abandon() {
     state.withLock { state in
-      if state.isCommitted { return }
+      if state.isCommitted || state.isAbandoned { return }
+      state.isAbandoned = true
       state.endCounting()
-      graveyard.bury(&state.extents, of: term)
-      (state.size, state.written) = (0, 0)
+      volume.giveSpace(state.space)
+      state.space = TakenSpace(in: term)
     }
   }
 }
@@ -167,24 +168,25 @@ extension StagedContents.State {
     written = size
   }
 
-  /// Appends what the file holds to a reply.
-  func read(at offset: UInt64, into reply: inout ReadReply, on volume: Volume) throws(Errno) {
-    guard offset < size else { return }
-    let end = min(size, offset + UInt64(reply.wanted))
+  /// Copies what the file holds into a buffer.
+  /// - Returns: how many bytes: fewer than it has room for where the file ends.
+  func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer, on volume: Volume
+  ) throws(Errno) -> Int {
+    guard offset < size else { return 0 }
+    let end = min(size, offset + UInt64(buffer.count))
+    var done = 0
     if offset < min(end, written) {
-      let count = min(end, written) - offset
-      var pieces: [Extent] = []
-      forEachRange(offset, count) { pieces.append($0) }
-      for piece in pieces {
-        try reply.append(volume.memory(piece.device).bytes(at: piece.offset, count: Int(piece.length)))
+      try forEachRange(offset, min(end, written) - offset) { (range) throws(Errno) in
+        let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + Int(range.length)])
+        try volume.memory(range.device).read(at: range.offset, into: piece)
+        done += piece.count
       }
     }
-    var missing = end - max(offset, min(end, written))
-    while missing > 0 {
-      let count = min(missing, UInt64(zeros.bytes.count))
-      try reply.append(UnsafeRawBufferPointer(rebasing: zeros.bytes[..<Int(count)]))
-      missing -= count
-    }
+    // What was never written.
+    let hole = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<Int(end - offset)])
+    hole.initializeMemory(as: UInt8.self, repeating: 0)
+    return done + hole.count
   }
 
   private mutating func zero(_ range: Range<UInt64>, on volume: Volume) throws(Errno) {
@@ -196,7 +198,8 @@ extension StagedContents.State {
   private func forEachRange<Failure: Error>(
     _ offset: UInt64, _ count: UInt64, _ body: (Extent) throws(Failure) -> Void
   ) throws(Failure) {
-    try resolve(extents[...], chunkSize: 0, offset: offset, count: count) { (device, start, length) throws(Failure) in
+    try resolve(space.extents[...], chunkSize: 0, offset: offset, count: count) {
+      (device, start, length) throws(Failure) in
       try body(Extent(device: device, offset: start, length: length))
     }
   }
@@ -232,21 +235,22 @@ extension StagedContents.State {
   }
 
   private mutating func extend(to target: UInt64, on volume: Volume) throws(FamfsError) {
-    let more = try volume.takeSpace(target - capacity, behind: extents.last, for: "the file")
-    let grown = extents.joined(with: more)
-    if grown.count <= ExtentList.capacity {
-      extents = grown
+    let more = try volume.takeSpace(
+      target - capacity, behind: space.extents.last, in: space.term, for: "the file")
+    let grown = space.joined(with: more)
+    if grown.extents.count <= ExtentList.capacity {
+      space = grown
       return
     }
     // Too many pieces: to a new place, as a whole.
-    volume.giveSpace(more, of: volume.term)
-    let room = try volume.takeSpace(target, behind: nil, for: "the file")
-    do throws(Errno) { try copy(to: room, on: volume) } catch {
-      volume.giveSpace(room, of: volume.term)
+    volume.giveSpace(more)
+    let room = try volume.takeSpace(target, behind: nil, in: space.term, for: "the file")
+    do throws(Errno) { try copy(to: room.extents, on: volume) } catch {
+      volume.giveSpace(room)
       throw .memory(volume.device.path, error)
     }
-    abandoned += extents
-    extents = room
+    volume.giveSpace(space)
+    space = room
   }
 
   private func copy(to room: [Extent], on volume: Volume) throws(Errno) {
@@ -270,49 +274,5 @@ extension StagedContents.State {
       done += count
     }
     volume.device.fence()
-  }
-}
-
-/// What is read where nothing was written.
-private struct Zeros: @unchecked Sendable {  // nobody writes to them
-  let bytes: UnsafeRawBufferPointer
-
-  init() {
-    let page = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 4096)
-    page.initializeMemory(as: UInt8.self, repeating: 0)
-    bytes = UnsafeRawBufferPointer(page)
-  }
-}
-
-private let zeros = Zeros()
-
-extension [Extent] {
-  /// The same and more behind, with what touches made one.
-  fileprivate func joined(with more: [Extent]) -> [Extent] {
-    var all = self
-    for extent in more {
-      if let last = all.last, last.device == extent.device, last.offset + last.length == extent.offset {
-        all[all.count - 1].length += extent.length
-      } else {
-        all.append(extent)
-      }
-    }
-    return all
-  }
-
-  /// The first `bytes` of it, and the rest.
-  fileprivate func split(at bytes: UInt64) -> ([Extent], [Extent]) {
-    var (kept, rest): ([Extent], [Extent]) = ([], [])
-    var missing = bytes
-    for extent in self {
-      let length = Swift.min(missing, extent.length)
-      if length > 0 { kept.append(Extent(device: extent.device, offset: extent.offset, length: length)) }
-      if length < extent.length {
-        rest.append(
-          Extent(device: extent.device, offset: extent.offset + length, length: extent.length - length))
-      }
-      missing -= length
-    }
-    return (kept, rest)
   }
 }

@@ -19,7 +19,7 @@ struct StagedNode {
   var changed: Int64
   /// Bytes of a file, and of the space that it has.
   var shape: StagedContents.Shape = (0, 0, 0)
-  /// A file's bytes.
+  /// A file's bytes; nil when it was removed and is open no more.
   var contents: StagedContents?
   /// Its directory and name; nil when it was removed, or committed.
   var link: Link?
@@ -47,6 +47,10 @@ extension StagedNode {
   /// Whether it is empty and no user but root may open it: tar makes such a file for a link that it makes last, removes
   /// it then, and could not if it were committed.
   var isPlaceholder: Bool { !isDirectory && shape.size == 0 && permissions & 0o777 == 0 }
+
+  /// Whether it is a file without a name that no program has open: its bytes are gone, for no request can name them but
+  /// those of an O_PATH descriptor, which get ESTALE.
+  var isDropped: Bool { !isDirectory && contents == nil }
 
   mutating func apply(_ changes: AttributeChanges) {
     let now = Clock.fileTime()

@@ -143,7 +143,7 @@ struct StagedTree {
     nodes[id]?.changed = time
     due[id] = nil
     touch(link.parent, time)
-    forgetIfUnknown(id)
+    dropIfUnused(id)
   }
 
   mutating func move(_ id: NodeID, _ name: [UInt8], in place: Place, _ time: Int64) {
@@ -206,7 +206,7 @@ struct StagedTree {
         }
       }
     }
-    forgetIfUnknown(id)
+    dropIfUnused(id)
   }
 
   /// Says when to commit something, unless that has happened, or it was removed, or is a placeholder.
@@ -234,7 +234,7 @@ struct StagedTree {
   mutating func forget(_ id: NodeID, _ count: UInt64) {
     guard let lookups = nodes[id]?.lookups else { return }
     nodes[id]?.lookups = lookups - min(count, lookups)
-    forgetIfUnknown(id)
+    dropIfUnused(id)
   }
 
   mutating func open(_ id: NodeID) {
@@ -246,20 +246,21 @@ struct StagedTree {
   mutating func close(_ id: NodeID) -> Bool {
     guard let opens = nodes[id]?.opens, opens > 0 else { return false }
     nodes[id]?.opens = opens - 1
-    forgetIfUnknown(id)
+    dropIfUnused(id)
     return opens == 1
   }
 
-  /// Nobody can name it any more: no directory, no open file, not the kernel.
-  private mutating func forgetIfUnknown(_ id: NodeID) {
-    guard let node = nodes[id], node.link == nil, node.opens == 0, node.lookups == 0 else { return }
-    nodes[id] = nil
-    if let number = node.committed {
-      aliases[number] = nil
-      return
+  /// Drops the bytes of a file that has no name and is open no more, without waiting for the kernel to forget it: its
+  /// space is there for the next write. Drops the node when the kernel has forgotten it, too.
+  private mutating func dropIfUnused(_ id: NodeID) {
+    guard let node = nodes[id], node.link == nil, node.opens == 0 else { return }
+    if node.committed == nil, let contents = node.contents {
+      dropped.append(contents)
+      nodes[id]?.contents = nil
     }
-    shares.giveName(of: node.maker)
-    if let contents = node.contents { dropped.append(contents) }
+    guard node.lookups == 0 else { return }
+    nodes[id] = nil
+    if let number = node.committed { aliases[number] = nil } else { shares.giveName(of: node.maker) }
   }
 
   // MARK: Listing

@@ -11,7 +11,6 @@ import Synchronization
 /// names must not change meanwhile, and never over an access to contents.
 final class Staging: Sendable {
   let volume: Volume
-  let graveyard: Graveyard
   /// Nanoseconds from a file's last close to its commit.
   let delay: UInt64
   private let log: DaemonLog
@@ -27,7 +26,6 @@ final class Staging: Sendable {
     self.volume = volume
     self.delay = delay
     self.log = log
-    graveyard = Graveyard(of: volume)
   }
 
   /// Whether nothing is staged, nor known by a staged number.
@@ -221,7 +219,6 @@ final class Staging: Sendable {
   func run() {
     while true {
       Clock.sleep(nanoseconds: pause())
-      graveyard.clear()
       if !isIdle { commitDue(by: Clock.monotonic()) }
     }
   }

@@ -10,6 +10,7 @@ extension StagingFileSystem {
     let isStaged = try staging.withTree { (tree) throws(Errno) in
       guard let found = tree[node] else { throw .stale }
       if found.committed != nil { return false }
+      if found.isDropped { throw .stale }
       if intent.killsSetID { tree[node]?.clearSetID() }
       tree.open(node)
       return true
@@ -38,13 +39,15 @@ extension StagingFileSystem {
     _ node: NodeID, _ handle: FileHandle, at offset: UInt64, into reply: inout ReadReply, _ caller: Caller
   ) throws(Errno) {
     if case .staged(let found) = try target(node) {
-      guard let contents = found.contents else { throw .isDirectory }
-      let isRead = try contents.withState { (state) throws(Errno) in
-        try state.read(at: offset, into: &reply, on: volume)
-      }
-      if isRead != nil { return }
+      if try contents(of: found).read(at: offset, into: &reply) { return }
     }
     try base.read(logged(node), handle, at: offset, into: &reply, caller)
+  }
+
+  /// A staged file's bytes.
+  func contents(of node: StagedNode) throws(Errno) -> StagedContents {
+    guard let contents = node.contents else { throw node.isDirectory ? .isDirectory : .stale }
+    return contents
   }
 
   func memoryMap(_ node: NodeID, _ caller: Caller) throws(Errno) -> MemoryMap {
@@ -62,8 +65,9 @@ extension StagingFileSystem {
     _ caller: Caller
   ) throws(Errno) -> Int {
     if case .staged(let found) = try target(node) {
-      guard let contents = found.contents else { throw .isDirectory }
-      let written = try contents.withState { (state) throws(Errno) in try state.write(data, at: offset, on: volume) }
+      let written = try contents(of: found).withState { (state) throws(Errno) in
+        try state.write(data, at: offset, on: volume)
+      }
       if let (_, shape) = written {
         note(node, shape, killsSetID: killsSetID)
         return data.count
@@ -89,8 +93,7 @@ extension StagingFileSystem {
     let (end, overflow) = offset.addingReportingOverflow(length)
     if overflow || end > UInt64(Int64.max) { throw .fileTooLarge }
     if case .staged(let found) = try target(node) {
-      guard let contents = found.contents else { throw .isDirectory }
-      let changed = try contents.withState { (state) throws(Errno) in
+      let changed = try contents(of: found).withState { (state) throws(Errno) in
         if !mode.contains(.punchHole) { try state.reserve(end, on: volume) }
         if mode.contains(.punchHole) || mode.contains(.zeroRange) { try state.clear(offset..<end, on: volume) }
         let mayGrow = mode.isDisjoint(with: [.punchHole, .keepSize])

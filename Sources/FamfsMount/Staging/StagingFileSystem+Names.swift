@@ -75,7 +75,7 @@ extension StagingFileSystem {
         }
         if !isDirectory {
           node.contents = StagedContents(
-            of: volume, term: term, staging.graveyard, SpaceShare(of: caller.userID, in: staging.shares))
+            of: volume, term: term, SpaceShare(of: caller.userID, in: staging.shares))
         }
         node.opens = isOpen ? 1 : 0
         node.lookups = 1

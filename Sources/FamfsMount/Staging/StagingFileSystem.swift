@@ -90,9 +90,10 @@ struct StagingFileSystem: FileSystem {
       return try base.setattr(logged(node), handle, changes, caller)
     }
     if let size = changes.size {
-      guard let contents = found.contents else { throw .isDirectory }
-      guard let (_, shape) = try contents.withState({ (state) throws(Errno) in try state.resize(to: size, on: volume) })
-      else { return try base.setattr(logged(node), handle, changes, caller) }
+      let resized = try contents(of: found).withState { (state) throws(Errno) in
+        try state.resize(to: size, on: volume)
+      }
+      guard let (_, shape) = resized else { return try base.setattr(logged(node), handle, changes, caller) }
       staging.withTree { $0.note(shape, of: node) }
     }
     let attributes: Attributes? = staging.withTree { tree in
