@@ -75,8 +75,7 @@ final class StagedContents: Sendable {
   func finish(_ commit: (UInt64, FileLayout) throws(FamfsError) -> Bool) throws(FamfsError) {
     try state.withLock { (state) throws(FamfsError) in
       if state.isCommitted || state.isAbandoned { return }
-      guard volume.term == term else { throw volume.isNoMaster }
-      if volume.isLost { throw .disabled("another file system was made on the device; unmount this one") }
+      try checkMaster()
       do throws(Errno) { try state.complete(on: volume) } catch { throw .memory(volume.device.path, error) }
       // The public tools cannot read an entry of a file that has no extents: an empty one has a unit.
       if state.space.extents.isEmpty {
@@ -90,6 +89,18 @@ final class StagedContents: Sendable {
       state.endCounting()
       state.space = TakenSpace(in: term)  // what is kept is the log's
       volume.giveSpace(surplus)
+    }
+  }
+
+  /// Makes sure that the space still is this host's to write.
+  private func checkMaster() throws(FamfsError) {
+    do throws(Errno) { try volume.checkMaster(since: term) } catch {
+      volume.catchUp()
+      switch error {
+      case .stale: throw .disabled("another file system was made on the device; unmount this one")
+      case .readOnlyFileSystem: throw volume.isNoMaster
+      default: throw .memory(volume.device.path, error)
+      }
     }
   }
 
@@ -247,7 +258,7 @@ extension StagedContents.State {
     let room = try volume.takeSpace(target, behind: nil, in: space.term, for: "the file")
     do throws(Errno) { try copy(to: room.extents, on: volume) } catch {
       volume.giveSpace(room)
-      throw .memory(volume.device.path, error)
+      throw error == .readOnlyFileSystem ? volume.isNoMaster : .memory(volume.device.path, error)
     }
     volume.giveSpace(space)
     space = room
@@ -259,6 +270,7 @@ extension StagedContents.State {
     var done: UInt64 = 0
     while done < written {
       let count = min(UInt64(piece.count), written - done)
+      try volume.checkMaster(since: space.term)
       var place = 0
       try forEachRange(done, count) { (range) throws(Errno) in
         let part = UnsafeMutableRawBufferPointer(rebasing: piece[place..<place + Int(range.length)])
