@@ -20,8 +20,7 @@ struct FamfsFileSystem: FileSystem {
   private let pulse: Pulse?
   /// What a famfs kernel is told; nil where it is offered nothing.
   private let kernelMaps: KernelMaps?
-  /// The handle of a file whose open is counted.
-  private static let counted = FileHandle(rawValue: 2)
+  let openFiles = OpenFiles()
 
   init(
     volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil, kernelMaps: KernelMaps? = nil
@@ -121,7 +120,10 @@ struct FamfsFileSystem: FileSystem {
     let number = try NodeNumber(node)
     let before = try volume.node(number)
     if number.isMeta { throw refusal }
-    if let size = changes.size, before.kind == .directory || size != before.size { throw .notPermitted }
+    if let size = changes.size, before.kind == .directory || size != before.size {
+      openFiles.refuse(handle)
+      throw .notPermitted
+    }
     let now = Clock.fileTime()
     let after = try volume.update(number) { node in
       if let mode = changes.mode { node.permissions = mode & 0o7777 }
@@ -207,14 +209,28 @@ struct FamfsFileSystem: FileSystem {
       return Opened(.none, settings.kernelMaps ? .keepCache : .directIO)  // it changes with every append
     }
     if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
-    guard pulse != nil else { return Opened(.none, flags(intent)) }
+    guard pulse != nil else { return opened([], flags(intent)) }
     // A name that the kernel kept a moment too long: ESTALE has it look again.
     do throws(Errno) { try volume.opened(number) } catch { throw error == .noEntry ? .stale : error }
-    return Opened(FamfsFileSystem.counted, flags(intent))
+    return opened(.counted, flags(intent))
+  }
+
+  /// A file that is open, and how the kernel treats it.
+  func opened(_ handle: HandleFlags, _ flags: OpenFlags) -> Opened {
+    Opened(openFiles.open(flags.contains(.directIO) ? handle.union(.direct) : handle), flags)
   }
 
   func release(_ node: NodeID, _ handle: FileHandle) {
-    if handle == FamfsFileSystem.counted, let number = try? NodeNumber(node) { volume.closed(number) }
+    openFiles.close(handle)
+    if handle.flags.contains(.counted), let number = try? NodeNumber(node) { volume.closed(number) }
+  }
+
+  /// How the kernel treats an open file that is staged. Past its cache a write is cut into pieces, each of which is
+  /// synchronous, and the first would be committed without the others; so a file whose writes are synchronous goes
+  /// through it, unless what was read there would be kept against the mount's policy.
+  func stagedFlags(_ intent: OpenIntent) -> OpenFlags {
+    let isCached = intent.isSynchronous && intent.isWriting && (settings.cache != .never || !intent.isReading)
+    return isCached ? flags(intent).subtracting([.directIO, .parallelDirectWrites]) : flags(intent)
   }
 
   /// How the kernel treats an open file.
@@ -297,7 +313,7 @@ struct FamfsFileSystem: FileSystem {
   private static let bulk = 128 << 10
 
   func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     if AllocationDefaults.owns(node) {
@@ -306,6 +322,7 @@ struct FamfsFileSystem: FileSystem {
     }
     let number = try NodeNumber(node)
     if number.isMeta { throw refusal }
+    if !intent.isWriteBack { try openFiles.checkWritable(handle) }
     // A stop between this and the store goes unnoticed: see SPEC-famfs, "Removing".
     if let pulse { _ = try pulse.isStill(pulse.sign) }
     let size = try volume.node(number).size
@@ -333,8 +350,9 @@ struct FamfsFileSystem: FileSystem {
     let now = Clock.fileTime()
     _ = try volume.update(number) { node in
       (node.modified, node.changed) = (now, now)
-      if killsSetID { node.clearSetID() }
+      if intent.killsSetID { node.clearSetID() }
     }
+    if intent.isSynchronous && handle.flags.contains(.direct) { try volume.sync(number) }
     return done
   }
 

@@ -156,10 +156,11 @@ public protocol FileSystem: Sendable {
   /// Writes. By default refused as `refusal(of: .write)` says.
   /// - Parameters:
   ///   - data: at most 1 MiB, valid until the method returns; over /dev/fuse it starts on a page boundary.
-  ///   - killsSetID: whether setuid and setgid are to be cleared first.
+  ///   - intent: of a file that was opened with `directIO`, `isSynchronous` has the meaning of an `fsync` behind this piece
+  ///     of what write(2) was given. For all others the kernel sends an `fsync` itself, behind the last piece.
   /// - Returns: the bytes written; fewer than given only for direct I/O, or the kernel gives the process EIO.
   func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int
 
@@ -190,8 +191,8 @@ public protocol FileSystem: Sendable {
   /// syncfs(2) and sync(2): all that was written is to be durable. By default ENOSYS: the kernel stops asking and
   /// syncfs(2) *succeeds*, which is right only for a file system whose writes are durable when they return.
   ///
-  /// Only virtio-fs is asked. Mounts over /dev/fuse are not, as of Linux 6.18: there both calls write back the
-  /// kernel's own pages and succeed.
+  /// Mounts over /dev/fuse are asked where the kernel offers `InitFlags.syncFileSystem`. Before, as of Linux 6.18, both calls
+  /// write back the kernel's own pages and succeed; only virtio-fs and fuseblk are asked.
   func syncfs(_ caller: Caller) throws(Errno)
 
   /// opendir(3). By default all opens succeed with `FileHandle.none`. Not called under the trait `withoutOpendir`.
@@ -323,7 +324,7 @@ extension FileSystem {
 
   /// Refused.
   public func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     throw refusal(of: .write)

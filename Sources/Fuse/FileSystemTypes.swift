@@ -141,12 +141,35 @@ public struct OpenIntent: Equatable, Sendable {
 
   /// Whether it may be read: O_RDONLY or O_RDWR.
   public var isReading: Bool { flags & UInt32(O_ACCMODE) != UInt32(O_WRONLY) }
+  /// Whether each write is to be durable when it returns: O_DSYNC, or O_SYNC, which includes it.
+  public var isSynchronous: Bool { flags & UInt32(O_DSYNC) != 0 }
   /// Whether it may be written: O_WRONLY or O_RDWR.
   public var isWriting: Bool { flags & UInt32(O_ACCMODE) != UInt32(O_RDONLY) }
   /// Whether a file that is there already is an error: O_EXCL. For `create` only.
   public var isExclusive: Bool { flags & UInt32(O_EXCL) != 0 }
   /// Whether a file that is there already is to be emptied: O_TRUNC. For `create` only.
   public var isTruncating: Bool { flags & UInt32(O_TRUNC) != 0 }
+}
+
+/// How write(2) was called.
+public struct WriteIntent: Equatable, Sendable {
+  /// The flags of the open file, with O_DSYNC and O_SYNC also where pwritev2(2) was given RWF_DSYNC or RWF_SYNC.
+  public let flags: UInt32
+  /// Whether setuid and setgid are to be cleared first.
+  public let killsSetID: Bool
+  /// Whether these are pages that were changed in the kernel's cache, by stores to a mapping: then the handle may be that
+  /// of any open file of the node, and there are no flags.
+  public let isWriteBack: Bool
+
+  /// An intent of these flags.
+  public init(flags: UInt32 = 0, killsSetID: Bool = false, isWriteBack: Bool = false) {
+    self.flags = flags
+    self.killsSetID = killsSetID
+    self.isWriteBack = isWriteBack
+  }
+
+  /// Whether what is written is to be durable when write(2) returns: O_DSYNC, or O_SYNC, which includes it.
+  public var isSynchronous: Bool { flags & UInt32(O_DSYNC) != 0 }
 }
 
 /// How the kernel treats an open file: FOPEN_* in linux/fuse.h.

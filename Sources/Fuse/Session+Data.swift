@@ -24,7 +24,7 @@ extension Session {
     let data = UnsafeRawBufferPointer(rebasing: request.body[WriteRequest.byteCount...])
     let header = request.header
     let count = try fileSystem.write(
-      header.node, write.handle, at: write.offset, data, killsSetID: write.killsSetID, header.caller)
+      header.node, write.handle, at: write.offset, data, write.intent, header.caller)
     guard (0...write.count).contains(count) else { throw .inputOutput }
     worker.counters.countWritten(count)
     return worker.body(8) { bytes in

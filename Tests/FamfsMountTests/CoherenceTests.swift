@@ -96,7 +96,7 @@ private final class RecordingDevice: MemoryDevice {
 
     func write(_ bytes: [UInt8], at offset: UInt64) throws {
       _ = try bytes.withUnsafeBytes {
-        try files.write(node, .none, at: offset, $0, killsSetID: false, user)
+        try files.write(node, .none, at: offset, $0, WriteIntent(), user)
       }
     }
 

@@ -88,6 +88,20 @@ struct StagingTests {
     #expect(rest.map(\.name) == ["d"])
   }
 
+  @Test("syncfs commits what is closed, and fails while a file is open that is not committed")
+  func synced() throws {
+    let rig = try Rig()
+    let closed = try rig.create("closed", holding: [1])
+    rig.files.release(closed, FileHandle(rawValue: 1))
+    let open = try rig.create("open", holding: [2])
+    #expect(throws: Errno.busy) { try rig.files.syncfs(rig.user) }
+    #expect(rig.volume.usage().files == 1)
+    try rig.write([3], to: open, at: 1)
+    rig.files.release(open, FileHandle(rawValue: 1))
+    try rig.files.syncfs(rig.user)
+    #expect(rig.volume.usage().files == 2)
+  }
+
   @Test("a command makes no directory of a staged file")
   func claims() throws {
     let rig = try Rig()
@@ -261,7 +275,7 @@ final class Rig: Sendable {
 
   func write(_ bytes: [UInt8], to node: NodeID, at offset: Int) throws(Errno) {
     _ = try bytes.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
-      try files.write(node, FileHandle(rawValue: 1), at: UInt64(offset), bytes, killsSetID: false, user)
+      try files.write(node, FileHandle(rawValue: 1), at: UInt64(offset), bytes, WriteIntent(), user)
     }
   }
 

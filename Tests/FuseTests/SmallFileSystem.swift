@@ -133,13 +133,13 @@ final class SmallFileSystem: FileSystem {
   }
 
   func write(
-    _ id: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ id: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     let memory = try node(id).memory
     guard UInt64(memory.count) >= offset + UInt64(data.count) else { throw .noSpace }
     UnsafeMutableRawBufferPointer(rebasing: memory[Int(offset)...]).copyMemory(from: data)
-    if killsSetID { record.withLock { $0.killed += 1 } }
+    if intent.killsSetID { record.withLock { $0.killed += 1 } }
     return data.count
   }
 

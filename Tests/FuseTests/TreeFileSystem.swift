@@ -150,7 +150,7 @@ final class TreeFileSystem: FileSystem {
   }
 
   func write(
-    _ id: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ id: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     try state.withLock { (state) throws(Errno) in

@@ -29,7 +29,7 @@ import Testing
     let write = try WriteRequest(parsing: Message.write(at: 11, [1, 2, 3], flags: 4).bytes.span.bytes)
     #expect(write.offset == 11)
     #expect(write.count == 3)
-    #expect(write.killsSetID)
+    #expect(write.intent.killsSetID && !write.intent.isWriteBack && !write.intent.isSynchronous)
   }
 
   @Test("sizes and positions that cannot be are refused")

@@ -15,16 +15,17 @@ extension StagingFileSystem {
       tree.open(node)
       return true
     }
-    if isStaged { return Opened(StagingFileSystem.counted, base.flags(intent)) }
+    if isStaged { return base.opened(.staged, base.stagedFlags(intent)) }
     return try base.open(logged(node), intent, caller)
   }
 
   func release(_ node: NodeID, _ handle: FileHandle) {
     guard StagedTree.isStaged(node) else { return base.release(node, handle) }
-    guard handle == StagingFileSystem.counted else {
+    guard handle.flags.contains(.staged) else {
       if let id = try? logged(node) { base.release(id, handle) }
       return
     }
+    base.openFiles.close(handle)
     let isLast = staging.withTree { tree in
       if volume.isReclaiming, let number = tree[node]?.committed { volume.closed(number) }
       guard tree.close(node), tree[node]?.link != nil else { return false }
@@ -61,7 +62,7 @@ extension StagingFileSystem {
   func foundUnreadable(_ memory: UnsafeRawBufferPointer) { base.foundUnreadable(memory) }
 
   func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     if case .staged(let found) = try target(node) {
@@ -69,11 +70,14 @@ extension StagingFileSystem {
         try state.write(data, at: offset, on: volume)
       }
       if let (_, shape) = written {
-        note(node, shape, killsSetID: killsSetID)
+        note(node, shape, killsSetID: intent.killsSetID)
+        if intent.isSynchronous && handle.flags.contains(.direct) {
+          try fsync(node, handle, dataOnly: false, caller)
+        }
         return data.count
       }
     }
-    return try base.write(logged(node), handle, at: offset, data, killsSetID: killsSetID, caller)
+    return try base.write(logged(node), handle, at: offset, data, intent, caller)
   }
 
   private func note(_ node: NodeID, _ shape: StagedContents.Shape, killsSetID: Bool = false) {
@@ -101,9 +105,12 @@ extension StagingFileSystem {
       }
       if let (_, shape) = changed { return note(node, shape) }
     }
+    if !mode.contains(.keepSize), try end > volume.node(NodeNumber(logged(node))).size {
+      base.openFiles.refuse(handle)
+      throw .fileTooLarge
+    }
     // The space of a file in the log is its own already.
     guard volume.role == .master, mode.isSubset(of: .keepSize) else { throw Errno(rawValue: EOPNOTSUPP) }
-    if !mode.contains(.keepSize), try end > volume.node(NodeNumber(logged(node))).size { throw .fileTooLarge }
   }
 
   /// A file with a passing name keeps it until it gets its own, with which it is committed: programs that replace files
@@ -120,9 +127,13 @@ extension StagingFileSystem {
     if !isPassing { try commit(node) }
   }
 
+  /// Commits all that is closed. To commit what is open would cut off the programs that write it, at the wish of any user:
+  /// this fails instead.
+  /// - Throws: EBUSY when a file is open that the log does not have.
   func syncfs(_ caller: Caller) throws(Errno) {
     do throws(FamfsError) { try staging.commitAll() } catch { throw error.errno }
     try base.syncfs(caller)
+    if staging.withTree({ $0.closed(below: .number(.root), in: volume).hasOpen }) { throw .busy }
   }
 
   func commit(_ id: NodeID) throws(Errno) {

@@ -35,7 +35,7 @@ extension StagingFileSystem {
       // It has come into the log since the kernel looked, who shall look again.
       throw error == .exists && !intent.isExclusive ? .stale : error
     }
-    return (entry, Opened(StagingFileSystem.counted, base.flags(intent)))
+    return (entry, base.opened(.staged, base.stagedFlags(intent)))
   }
 
   func mknod(

@@ -9,8 +9,6 @@ struct StagingFileSystem: FileSystem {
   let base: FamfsFileSystem
   let staging: Staging
   var volume: Volume { staging.volume }
-  /// The handle of an open file that counts; others have none.
-  static let counted = FileHandle(rawValue: 1)
 
   init(over base: FamfsFileSystem, _ staging: Staging) {
     self.base = base

@@ -55,11 +55,14 @@ public struct InitFlags: OptionSet, Sendable {
   /// FUSE_DAX_FMAP: the kernel reads, writes and maps files' memory by itself. Of kernels with famfs only: in mainline
   /// the bit is FUSE_HAS_IO_URING_BUFPOOL, so it is wanted only where `KernelProbes` say `.pulled`.
   public static let daxFileMaps = InitFlags(bit: 43)
+  /// FUSE_HAS_SYNCFS: sync(2) and syncfs(2) ask the server.
+  public static let syncFileSystem = InitFlags(bit: 44)
 
   /// What every session wants if the kernel offers it. Locks are not among them: the kernel keeps those that are local.
   static let usual: InitFlags = [
     .asyncRead, .bigWrites, .readdirplus, .readdirplusAuto, .asyncDirectIO, .parallelDirectoryOperations,
     .abortError, .maxPages, .handleKillPrivilegesV2, .initExtension, .expireOnly, .directIOAllowMmap,
+    .syncFileSystem,
   ]
 }
 

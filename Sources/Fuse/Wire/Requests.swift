@@ -168,14 +168,17 @@ struct WriteRequest {
   let handle: FileHandle
   let offset: UInt64
   let count: Int
-  let killsSetID: Bool
+  let intent: WriteIntent
 
   init(parsing bytes: RawSpan) throws(Errno) {
     try bytes.require(WriteRequest.byteCount)
     handle = FileHandle(rawValue: bytes.u64(0))
     offset = bytes.u64(8)
     count = Int(bytes.u32(16))
-    killsSetID = bytes.u32(20) & 4 != 0  // FUSE_WRITE_KILL_SUIDGID
+    let flags = bytes.u32(20)
+    intent = WriteIntent(
+      flags: bytes.u32(32), killsSetID: flags & 4 != 0,  // FUSE_WRITE_KILL_SUIDGID
+      isWriteBack: flags & 1 != 0)  // FUSE_WRITE_CACHE
     guard bytes.byteCount - WriteRequest.byteCount == count else { throw .protocolError }
     try checkRange(at: offset, count: count)
   }

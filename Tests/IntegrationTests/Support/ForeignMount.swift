@@ -79,7 +79,7 @@ final class Liar: FileSystem {
   ) throws(Errno) {}
 
   func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int { data.count }
 

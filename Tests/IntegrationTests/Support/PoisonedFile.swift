@@ -85,7 +85,7 @@ final class PoisonedFile: FileSystem {
   }
 
   func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     try check(offset, UInt64(data.count), writing: true)

@@ -117,7 +117,7 @@ final class RecordedDisk: FileSystem {
   }
 
   func write(
-    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, killsSetID: Bool,
+    _ node: NodeID, _ handle: FileHandle, at offset: UInt64, _ data: UnsafeRawBufferPointer, _ intent: WriteIntent,
     _ caller: Caller
   ) throws(Errno) -> Int {
     try state.withLock { (state) throws(Errno) in
