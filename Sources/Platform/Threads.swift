@@ -8,12 +8,14 @@ import Synchronization
 /// Either way the kernel gets its stack back: a thread that is never joined is detached when the last reference goes.
 public final class Thread: Sendable {
   private let handle: pthread_t
-  private let isJoined = Atomic(false)
+  private let isJoined: Atomic<Bool>
 
   /// Starts a thread that runs `body` once, to be joined. All signals are blocked in it: they are for the main thread.
   /// - Parameter name: at most 15 bytes, as ps -L and top -H show it.
   public init(named name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
     handle = try Thread.start(name, isDetached: false, body)
+    // Last: of an object that is half made the optimizer of Swift 6.3 cannot destroy this, and aborts.
+    isJoined = Atomic(false)
   }
 
   /// Starts a thread that runs `body` once and that is never joined.
