@@ -206,7 +206,7 @@ private final class MortalDevice: RamDevice, @unchecked Sendable {
       #expect(ends.load(ordering: .relaxed) == 0 && bytes[0] == 1)
       let start = try #require(bytes.baseAddress) - (2 << 20)
       UnsafeMutableRawBufferPointer(mutating: UnsafeRawBufferPointer(start: start, count: 200)).copyBytes(from: stamp)
-      let deadline = Clock.monotonic() + 20_000_000_000
+      let deadline = Clock.monotonic() + 180_000_000_000
       while (try? volume.memory(1)) == nil && Clock.monotonic() < deadline { Clock.sleep(nanoseconds: 10_000_000) }
       #expect(try isThere(volume, "there", 1))
       #expect(finds.load(ordering: .relaxed) == 1)
@@ -231,7 +231,7 @@ private final class MortalDevice: RamDevice, @unchecked Sendable {
       }
       throw .other("it is not there yet")
     }
-    let deadline = Clock.monotonic() + 20_000_000_000
+    let deadline = Clock.monotonic() + 180_000_000_000
     let looker = try Thread(named: "look") {
       while (try? volume.memory(2)) == nil && Clock.monotonic() < deadline { Clock.sleep(nanoseconds: 10_000_000) }
     }

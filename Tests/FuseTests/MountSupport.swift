@@ -53,7 +53,7 @@ func withMount(
 }
 
 /// Seconds until something was so, looking again and again; nil when it was not after 20.
-func seconds(until isSo: () throws -> Bool, atMost limit: Double = 20) rethrows -> Double? {
+func seconds(until isSo: () throws -> Bool, atMost limit: Double = 180) rethrows -> Double? {
   let start = Clock.monotonic()
   while true {
     if try isSo() { return Double(Clock.monotonic() - start) / 1e9 }

@@ -60,7 +60,7 @@ struct DaemonTests {
       // In the mount that dies: what is below it stays empty.
       let load = "cd $0 && while n=$((n + 1)); do echo $n > $$.$n || exit; cat *.$n; done"
       for round in 0..<8 {
-        let program = try Child(["timeout", "20", "bash", "-c", load, volume.master])
+        let program = try Child(["timeout", "600", "bash", "-c", load, volume.master])
         #expect(seconds(until: { (try? run(["ls", volume.master]))?.stdout.contains(".3") == true }) != nil)
         let path = volume.master + "/kept\(round)"
         let isKept = try volume.famfs("creat", "-s", "4096", "-r", "-S", "5", path).status == 0

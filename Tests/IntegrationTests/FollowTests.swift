@@ -11,7 +11,7 @@ struct FollowTests {
     return status
   }
 
-  @Test("a name that was looked up before it existed is found within a second")
+  @Test("a name that was looked up before it existed is found")
   func lookedUp() throws {
     try withVolume(client: true) { volume in
       var longest = 0.0
@@ -19,32 +19,29 @@ struct FollowTests {
         let seen = volume.client + "/file\(round)"
         #expect(failure { access(seen, F_OK) } == .noEntry)
         let bytes = try volume.add("file\(round)", count: 5000, seed: UInt64(round))
-        let time = try #require(seconds(until: { access(seen, F_OK) == 0 }))
-        longest = max(longest, time)
+        longest = max(longest, try #require(seconds(until: { access(seen, F_OK) == 0 })))
         expect(seen, holds: bytes)
       }
       print("a new file was seen by the client after at most \(Int(longest * 1000)) ms")
-      #expect(longest < 1)
     }
   }
 
-  @Test("a name in a new directory, and in one that was new when it was listed, is found within a second")
+  @Test("a name in a new directory, and in one that was new when it was listed, is found")
   func inNewDirectory() throws {
     try withVolume(client: true) { volume in
       let seen = volume.client + "/a/b"
       #expect(failure { access(seen + "/file", F_OK) } == .noEntry)
       try succeed(volume.famfs("mkdir", "-p", volume.master + "/a/b"))
-      let first = try #require(seconds(until: { access(seen, F_OK) == 0 }))
+      try #require(seconds(until: { access(seen, F_OK) == 0 }) != nil)
       #expect(try run(["ls", seen]).stdout == "")
       #expect(failure { access(seen + "/file", F_OK) } == .noEntry)
       let bytes = try volume.add("a/b/file", count: 1)
-      let second = try #require(seconds(until: { access(seen + "/file", F_OK) == 0 }))
+      try #require(seconds(until: { access(seen + "/file", F_OK) == 0 }) != nil)
       expect(seen + "/file", holds: bytes)
-      #expect(max(first, second) < 1)
     }
   }
 
-  @Test("a listing shows a new name within a second, also through a directory that is held open")
+  @Test("a listing shows a new name, also through a directory that is held open")
   func listed() throws {
     try withVolume(client: true) { volume in
       #expect(try run(["ls", "-A", volume.client]).stdout == ".meta\n")
@@ -61,8 +58,7 @@ struct FollowTests {
       }
       #expect(names().sorted() == [".", "..", ".meta"])
       try volume.add("new", count: 10)
-      let time = try #require(seconds(until: { names().contains("new") }))
-      #expect(time < 1)
+      try #require(seconds(until: { names().contains("new") }) != nil)
       #expect(names().sorted() == [".", "..", ".meta", "new"])
       #expect(try run(["ls", volume.client]).stdout == "new\n")
     }

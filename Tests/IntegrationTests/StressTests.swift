@@ -58,7 +58,7 @@ struct StressTests {
         #expect(seconds(until: { access(volume.client + "/new\(place)", F_OK) == 0 }) != nil)
         for mount in mounts { expect(mount + "/new\(place)", holds: bytes) }
       }
-      #expect(seconds(until: { readers.reads.load(ordering: .relaxed) > 2000 }, atMost: 20) != nil)
+      #expect(seconds(until: { readers.reads.load(ordering: .relaxed) > 2000 }) != nil)
       readers.shouldStop.store(true, ordering: .relaxed)
       for thread in threads { thread.join() }
       #expect(readers.wrong.withLock { $0 } == [])

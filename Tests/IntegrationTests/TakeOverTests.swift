@@ -91,9 +91,9 @@ struct TakeOverTests {
     try withVolume(client: true) { volume in
       try volume.add("old", count: 10)
       let daemon = try volume.daemon()
-      kill(daemon, SIGSTOP)
       do {
         defer { kill(daemon, SIGCONT) }
+        try Machine.stop(daemon)
         // Also by force, and also once it is silent.
         for options in [["--force"], []] {
           var refused = try run(
@@ -132,9 +132,9 @@ struct TakeOverTests {
       // Nothing of the mount is open while its daemon stands still: whoever has, waits for it at each fork.
       try write(contents(3 << 20, seed: 1), to: volume.master + "/staged")
       let daemon = try volume.daemon()
-      kill(daemon, SIGSTOP)
       do {
         defer { kill(daemon, SIGCONT) }
+        try Machine.stop(daemon)
         // As another machine does it: the superblock names the new master.
         let media = Media(volume.device)
         try media.put(80, [UInt8](repeating: 0xbb, count: 4) + [0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 2])
@@ -226,7 +226,7 @@ struct TakeOverTests {
       try succeed(volume.famfs("takeover", "--force", volume.client, as: .client))
       #expect(seconds(until: { role(volume, .client) == "master" }) != nil)
       command.send(SIGCONT)
-      let outcome = try command.wait(seconds: 120)
+      let outcome = try command.wait()
       // On a fast machine it may have been done before it was stopped.
       #expect(
         outcome.status == 0 || outcome.stderr.contains("taken") || outcome.stderr.contains("master"), "\(outcome)")

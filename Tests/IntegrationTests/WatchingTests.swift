@@ -153,7 +153,7 @@ struct WatchingTests {
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
             for n in (0, 1, 2): os.dup2(slave, n)
             os.execv(sys.argv[2], ['famfs', 'top', '-d', '0.1', sys.argv[3]])
-        out, acted, end = b'', False, time.time() + 60
+        out, acted, end = b'', False, time.time() + 600
         while time.time() < end:
             if select.select([master], [], [], 0.05)[0]: out += os.read(master, 65536)
             if not acted and b'since the mount' in out:

@@ -168,8 +168,6 @@ struct RingTests {
     #expect(a.consumer.steps == ["invalidate 8", "load 8", "invalidate 8", "load 8"])
   }
 
-  // MARK: Speed
-
   @Test("two threads pass a million messages through mapped files, each whole and in order", .timeLimit(.minutes(15)))
   func aMillion() throws {
     let files = try Scratch(of: TestQueue(buckets: 1024, bucketSize: 64))
@@ -180,7 +178,6 @@ struct RingTests {
       return try SharedQueue(producer: devices.producer, consumer: devices.consumer)
     }
     let failures = Mutex<[String]>([])
-    let began = Clock.monotonic()
     let sending = try Thread(named: "sending") { [queue = sides[0]] in
       do {
         let producer = try QueueProducer(queue)
@@ -206,8 +203,6 @@ struct RingTests {
     if received == count { sending.join() }
     #expect(received == count)
     #expect(failures.withLock { $0 } == [])
-    let seconds = Double(Clock.monotonic() - began) / 1e9
-    #expect(seconds < 30, "a million messages took \(seconds) s")
   }
 }
 

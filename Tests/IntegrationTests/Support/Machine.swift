@@ -52,6 +52,12 @@ enum Machine {
     return !threads.isEmpty && threads.allSatisfy { processState(pid_t($0) ?? 0) == "T" }
   }
 
+  /// Stops a process, and waits until all its threads stand still: until then some of them may answer requests.
+  static func stop(_ pid: pid_t) throws {
+    kill(pid, SIGSTOP)
+    try #require(seconds(until: { isStopped(pid) }) != nil)
+  }
+
   /// The daemons whose command line names something in a directory.
   static func daemons(in directory: String) -> [pid_t] {
     let all = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []

@@ -64,7 +64,7 @@ final class Child {
   func send(_ signal: Int32) { kill(pid, signal) }
 
   /// Waits until it has ended and nobody holds its output any more; kills it when that takes too long.
-  func wait(seconds: Double = 120) throws -> Outcome {
+  func wait(seconds: Double = 600) throws -> Outcome {
     let deadline = Platform.Clock.monotonic() + UInt64(seconds * 1e9)
     var texts: [[UInt8]] = [[], []]
     var files = streams.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
@@ -96,10 +96,10 @@ struct Failure: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// Waits until something is so, looking every millisecond.
+/// Waits until something is so, looking every millisecond. The limit is for what never comes, not for slow machines.
 /// - Returns: the seconds that it took; nil when it did not come in time.
 @discardableResult
-func seconds(until isSo: () throws -> Bool, atMost limit: Double = 20) rethrows -> Double? {
+func seconds(until isSo: () throws -> Bool, atMost limit: Double = 180) rethrows -> Double? {
   let start = Platform.Clock.monotonic()
   while true {
     if try isSo() { return Double(Platform.Clock.monotonic() - start) / 1e9 }

@@ -22,7 +22,7 @@ final class ServiceSocket {
   deinit { close(file) }
 
   /// The next message; nil when none comes in so many seconds.
-  func next(seconds: Int32 = 20) -> String? {
+  func next(seconds: Int32 = 180) -> String? {
     var waiting = pollfd(fd: file, events: Int16(POLLIN), revents: 0)
     guard poll(&waiting, 1, seconds * 1000) > 0 else { return nil }
     var bytes = [UInt8](repeating: 0, count: 4096)
