@@ -2,6 +2,8 @@
 # make demo     sets everything up and shows the main job on real data
 # make test     sets everything up and passes the tests
 # make smoke    the command line and mounts on one device, DEV=... or a file in /dev/shm; make smoke_user: as a user with sudo
+# make smoke_valgrind  the same with valgrind and sanitizers
+# make coverage  which lines all tests reach, in coverage/index.html
 # make test-machines  the same program in two virtual machines that share memory
 # make bench    prints figures; nothing passes or fails
 # make lint     the formatter's rules, and the manual pages
@@ -20,7 +22,7 @@ BIN ?= bin
 export PREFIX ?= /usr/local
 export DESTDIR ?=
 
-.PHONY: build demo test smoke smoke_user test-machines bench lint install uninstall deb setup clean
+.PHONY: build demo test smoke smoke_user smoke_valgrind coverage test-machines bench lint install uninstall deb setup clean
 
 build: setup
 	$(SWIFT) build $(RELEASE) --product weft
@@ -54,6 +56,12 @@ smoke: build
 smoke_user: build
 	@scripts/smoke_user bin
 
+smoke_valgrind: build
+	@scripts/smoke_valgrind bin
+
+coverage: setup
+	@scripts/coverage
+
 test-machines: build
 	@scripts/test-machines bin
 
@@ -82,4 +90,4 @@ setup:
 	@scripts/setup
 
 clean:
-	rm -rf .build bin lib
+	rm -rf .build bin lib coverage
