@@ -38,7 +38,7 @@ public enum NoDaemon: Error {
     case .ofAnotherUser(let user):
       "\(user.map { "user \($0)" } ?? "another program") mounted it, and this user cannot ask what serves it"
     case .unknown:
-      "no famfs daemon that can be found here serves it; another program mounted it, or its daemon has another /run"
+      "no famfs daemon that can be found here serves it; it is another program's, an older famfs's, or has another /run"
     case .gone: "its daemon is gone; unmount it with famfs umount, then mount it again"
     case .silent(let process): NoDaemon.silence(of: process)
     case .refused: "only root and the user who mounted it may ask its daemon; use sudo"

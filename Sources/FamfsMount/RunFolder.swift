@@ -28,7 +28,10 @@ enum RunDirectory {
     let places = candidates(of: user)
     for place in places {
       // Another user could have made it, or a link in its place: look before anything in it is touched.
-      let isThere = mkdir(place, 0o755) == 0 || errno == EEXIST
+      let isNew = mkdir(place, 0o755) == 0
+      let isThere = isNew || errno == EEXIST
+      // Whatever this process masks: other users' programs read the records of root's daemons.
+      if isNew { chmod(place, 0o755) }
       if isThere && belongs(place, to: user) && access(place, W_OK | X_OK) == 0 { return place }
     }
     let last = places.last ?? ""

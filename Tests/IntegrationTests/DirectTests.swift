@@ -515,6 +515,58 @@ struct DirectTests {
     }
   }
 
+  @Test("mapping, growing and unmapping a file calls no malloc: an allocator may call mmap")
+  func allocator() throws {
+    let program = """
+      #define _GNU_SOURCE
+      #include <fcntl.h>
+      #include <stdio.h>
+      #include <stdlib.h>
+      #include <string.h>
+      #include <sys/mman.h>
+      static char arena[8 << 20];
+      static size_t used;
+      static int is_inside, calls;
+      void *malloc(size_t size) {
+          calls += is_inside;
+          used += (size + 31) & ~(size_t)15;
+          if (used > sizeof arena) abort();
+          return arena + used - ((size + 15) & ~(size_t)15);
+      }
+      void free(void *place) { (void)place; }
+      void *calloc(size_t count, size_t size) { return malloc(count * size); }
+      void *realloc(void *place, size_t size) { return place ? memcpy(malloc(size), place, size) : malloc(size); }
+      int main(void) {
+          int file = open(getenv("MAPPED"), O_RDWR), other = open("/proc/self/exe", O_RDONLY);
+          is_inside = 1;
+          char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+          char *o = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, other, 0);
+          int changed = mprotect(p, 4096, PROT_READ) || mprotect(p, 4096, PROT_READ | PROT_WRITE);
+          char *q = mremap(p, 8192, 3 << 20, MREMAP_MAYMOVE);
+          int synced = msync(q, 3 << 20, MS_SYNC);
+          is_inside = 0;
+          char line[4096], *end = NULL;
+          FILE *maps = fopen("/proc/self/maps", "r");
+          unsigned long from;
+          while (fgets(line, sizeof line, maps))
+              if (sscanf(line, "%lx-", &from) == 1 && from == (unsigned long)q) end = strdup(strrchr(line, '/'));
+          is_inside = 1;
+          int unmapped = munmap(q, 3 << 20);
+          is_inside = 0;
+          printf("%d %d %d %d %d %s", o != MAP_FAILED, changed, synced, unmapped, calls, end ? end : "none");
+          return 0;
+      }
+      """
+    try withVolume { volume in
+      let path = volume.master + "/f"
+      try succeed(volume.famfs("creat", "-r", "-S", "5", "-s", "4m", path))
+      let (source, made) = (try volume.room.file("program.c", Array(program.utf8)), volume.room.at("program"))
+      try succeed(IntegrationTests.run(["clang", "-O1", "-fno-builtin", "-Wall", "-Werror", source, "-o", made]))
+      let outcome = try IntegrationTests.run(["famfs", "exec", made], environment: ["MAPPED": path])
+      #expect(outcome.stdout == "1 0 0 0 0 /device\n", "\(outcome)")
+    }
+  }
+
   @Test("famfs exec gives the program's status, passes its options on, and says what is missing")
   func statuses() throws {
     #expect(try IntegrationTests.run(["famfs", "exec", "sh", "-c", "exit 7"]).status == 7)
