@@ -45,7 +45,8 @@ void famfs_close(famfs_volume *volume);
 /* Where it is mounted; NULL when it is not. */
 const char *famfs_mount_point(const famfs_volume *volume);
 
-/* What stat(2) says of a file or directory. Paths are relative to the volume's root, with or without a slash in front, and
+/* What stat(2) says of a file or directory. Of a volume that is not mounted here, st_mtim is 0 where the log does not say
+ * it, and other times are 0. Paths are relative to the volume's root, with or without a slash in front, and
  * lead nowhere else: `..` of the root is the root. */
 int famfs_stat(famfs_volume *volume, const char *path, struct stat *status);
 

@@ -192,6 +192,7 @@ int log_stat(struct log *log, const char *path, struct stat *status) {
         .st_gid = node->group,
         .st_size = (off_t)node->size,
         .st_blksize = 4096,
+        .st_mtim = node->modified,
     };
     for (int i = 0; i < node->run_count; i++) status->st_blocks += (blkcnt_t)(node->runs[i].extent.length / 512);
     pthread_mutex_unlock(&log->lock);

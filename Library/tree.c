@@ -12,6 +12,9 @@
 
 static const uint64_t superblock_area = 2 << 20;
 
+/* "weft": marks what the public format does not have; "attr": the type of entries that change attributes. */
+enum { OURS = 0x74666577, ATTRIBUTES = 0x72747461 };
+
 static int by_path(const void *a, const void *b) {
     return strcmp(((const struct node *)a)->path, ((const struct node *)b)->path);
 }
@@ -199,6 +202,18 @@ bool entry_is_whole(const unsigned char *entry, uint64_t index) {
     return u64(entry) == index && u64(entry + 536) == crc32(0, entry, 536);
 }
 
+/* Reads a time of an entry: false when no clock shows that. */
+static bool read_time(const unsigned char *bytes, struct timespec *time) {
+    *time = (struct timespec){(time_t)u64(bytes), (long)u32(bytes + 8)};
+    return time->tv_nsec < 1000000000;
+}
+
+/* The time stamp of a directory's or simple file's entry, which is in a gap of the public format. */
+static void read_stamp(const unsigned char *entry, struct node *node) {
+    struct timespec time;
+    if (u32(entry + 532) == OURS && read_time(entry + 520, &time)) node->modified = time;
+}
+
 static int play_file(struct tree *tree, const unsigned char *entry) {
     uint32_t type = u32(entry + 120);
     uint64_t count = u32(entry + 128), chunk = 0;
@@ -218,6 +233,7 @@ static int play_file(struct tree *tree, const unsigned char *entry) {
     node->group = u32(entry + 32);
     node->mode = u32(entry + 36) & 07777;
     node->chunk = chunk;
+    if (type == 0) read_stamp(entry, node);
     const unsigned char *place = entry + (chunk ? 152 : 136);
     for (int i = 0; i < node->run_count; i++, place += 24)
         node->runs[i] = (struct run){{u64(place), u64(place + 8), u64(place + 16)}, node};
@@ -236,13 +252,14 @@ static int play_directory(struct tree *tree, const unsigned char *entry) {
     node->owner = u32(entry + 16);
     node->group = u32(entry + 20);
     node->mode = u32(entry + 24) & 07777;
+    read_stamp(entry, node);
     return add(tree, node, u64(entry));
 }
 
 static void play_removal(struct tree *tree, const unsigned char *entry) {
     size_t name;
     const char *path = (const char *)entry + 28;
-    if (u32(entry + 24) != 0x74666577 || !is_path(entry + 28, &name)) return;
+    if (u32(entry + 24) != OURS || !is_path(entry + 28, &name)) return;
     struct node *node = at_path(tree, path, strlen(path));
     if (!node || node->index != u64(entry + 16) || node->children || node->is_shared) return;
     for (int i = 0; i < node->run_count; i++) tdelete(&node->runs[i], &tree->space, by_place);
@@ -251,6 +268,22 @@ static void play_removal(struct tree *tree, const unsigned char *entry) {
     node->parent->children--;
     node->parent->directories -= node->is_directory;
     if (!node->is_directory) tree->has_removed = true;
+}
+
+static void play_attributes(struct tree *tree, const unsigned char *entry) {
+    size_t name;
+    const char *path = (const char *)entry + 28;
+    struct timespec modified, other;
+    bool is_root = u64(entry + 16) == UINT64_MAX;
+    if (u32(entry + 24) != OURS || u32(entry + 108) != 1 || u32(entry + 112) & ~07777u) return;
+    if (!read_time(entry + 128, &modified) || !read_time(entry + 144, &other) || !read_time(entry + 160, &other)) return;
+    if (is_root ? *path : !is_path(entry + 28, &name)) return;
+    struct node *node = is_root ? tree->root : at_path(tree, path, strlen(path));
+    if (!node || (!is_root && node->index != u64(entry + 16))) return;
+    node->mode = u32(entry + 112);
+    node->owner = u32(entry + 116);
+    node->group = u32(entry + 120);
+    node->modified = modified;
 }
 
 static void play_device(struct tree *tree, const unsigned char *entry) {
@@ -269,6 +302,7 @@ int tree_play(struct tree *tree, const unsigned char *entry) {
         case 1: return play_directory(tree, entry);
         case 2: play_removal(tree, entry); break;
         case 3: play_device(tree, entry); break;
+        case ATTRIBUTES: play_attributes(tree, entry); break;
     }
     return 0;
 }

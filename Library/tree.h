@@ -4,6 +4,7 @@
 #define FAMFS_TREE_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "layout.h"
 
@@ -20,6 +21,7 @@ struct node {
     uint64_t index;       /* of the entry that made it */
     bool is_directory, is_gone, is_shared; /* shared: another file has its extents too */
     mode_t mode;
+    struct timespec modified; /* where an entry says it, else 0 */
     uid_t owner;
     gid_t group;
     uint64_t size, chunk; /* bytes */

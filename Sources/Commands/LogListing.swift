@@ -79,9 +79,17 @@ struct LogListing: ~Copyable {
         return
           "directory \(record.path), mode \(octal(record.permissions)), uid \(record.userID), gid \(record.groupID)"
       case .removal(let record): return "removal of \(record.path), which entry \(record.target) made"
+      case .attributes(let record): return describe(record)
       case .addDevice(let record): return "device \(record.index), \(record.size) bytes, UUID \(record.uuid)"
       }
     }
+  }
+
+  private static func describe(_ record: AttributeRecord) -> String {
+    let target = record.path.map { "\($0), which entry \(record.target) made" } ?? "the root"
+    let time = "modified \(record.modified.seconds) s \(record.modified.nanoseconds) ns after 1970"
+    return
+      "attributes of \(target): mode \(octal(record.permissions)), uid \(record.userID), gid \(record.groupID), \(time)"
   }
 
   private static func describe(_ record: FileRecord) -> String {

@@ -154,7 +154,7 @@ struct MountCheck: ~Copyable {
       guard let shown = place(of: path) else { return }
       outcome.directories += 1
       problem = self.problem(withDirectoryAt: shown)
-    case .removal, .addDevice: return
+    case .removal, .addDevice, .attributes: return
     }
     if let problem {
       outcome.wrong += 1

@@ -41,7 +41,7 @@ struct ShadowFolder: ~Copyable {
       switch entry.payload {
       case .file(let record): try add(record)
       case .directory(let record): try add(record)
-      case .removal, .addDevice: break
+      case .removal, .addDevice, .attributes: break
       }
     } catch let error as Errno {
       throw FamfsError.other("\(name): log entry \(entry.sequence) cannot be played there: \(error)")
@@ -69,22 +69,38 @@ struct ShadowFolder: ~Copyable {
       files += 1
       if !isTested { return }
     } catch {
-      // It may have been played before; then it says the same.
+      // It may have been played before; then it says the same, but for attributes that were changed since.
       guard error == .exists else { throw error }
     }
-    guard try ShadowFolder.contents(last, in: parent, limit: text.count + 1) == text else {
+    let found = try ShadowFolder.contents(last, in: parent, limit: text.count + 64)
+    if found == text { return }
+    guard ShadowFolder.withoutAttributes(found) == ShadowFolder.withoutAttributes(text) else {
       throw FamfsError.other("\(name): the file '\(record.path)' is there already and says something else; remove it")
+    }
+    try ShadowFolder.make(last, in: parent, text, replacing: true)
+  }
+
+  /// What is left of a file's description without mode and owner.
+  private static func withoutAttributes(_ text: [UInt8]) -> [ArraySlice<UInt8>] {
+    text.split(separator: UInt8(ascii: "\n")).filter { line in
+      !["  mode: ", "  uid: ", "  gid: "].contains { line.starts(with: $0.utf8) }
     }
   }
 
   /// Makes a file that is there whole or not at all, also when this program is interrupted.
-  private static func make(_ name: [CChar], in parent: borrowing FileDescriptor, _ text: [UInt8]) throws(Errno) {
+  private static func make(
+    _ name: [CChar], in parent: borrowing FileDescriptor, _ text: [UInt8], replacing: Bool = false
+  ) throws(Errno) {
     let directory = parent.rawValue
     let draft = Array(".weft-\(UInt64.random(in: .min ... .max))".utf8CString)
     let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
     let file = FileDescriptor(owning: try retrying { openat(directory, draft, flags, 0o644) })
     defer { unlinkat(directory, draft, 0) }
     try text.span.bytes.withUnsafeBytes { (bytes) throws(Errno) in try file.write(all: bytes) }
+    if replacing {
+      try retrying { renameat(directory, draft, directory, name) }
+      return
+    }
     try retrying { linkat(directory, draft, directory, name, 0) }  // fails where there is one, as rename would not
   }
 

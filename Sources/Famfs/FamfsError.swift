@@ -33,6 +33,8 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
   case noStrips(String, needed: UInt64, Striping)
   /// The log has no free slot: of so many.
   case logFull(UInt64)
+  /// What is free of the log is kept for new files.
+  case noAttributeSlots
   /// There are bad entries, so nothing may be allocated; the first of them.
   case badEntries(UInt64, LogProblem)
   /// This host is a client; the master is the host of this UUID.
@@ -78,6 +80,9 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
         + "use fewer strips or buckets, or make smaller files"
     case .logFull(let capacity):
       "the log is full: all \(capacity) entries are used; make the volume anew with a larger mkfs.famfs --loglen"
+    case .noAttributeSlots:
+      "what is free of the log is kept for new files, so attributes of committed ones hold until the unmount only; make "
+        + "the volume anew with a larger mkfs.famfs --loglen"
     case .badEntries(let count, let first):
       "the log has \(count) bad entr\(count == 1 ? "y" : "ies"), so nothing can be added: what they used is unknown "
         + "(\(first)); copy the good files to a new volume"
@@ -106,7 +111,7 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
     case .parentIsFile: .notDirectory
     case .reserved: .notPermitted
     case .badPath(_, .tooLong): .nameTooLong
-    case .noSpace, .noSpaceYet, .fragmented, .noStrips, .logFull, .memory(_, .noSpace): .noSpace
+    case .noSpace, .noSpaceYet, .fragmented, .noStrips, .logFull, .noAttributeSlots, .memory(_, .noSpace): .noSpace
     case .notMaster, .notMasterYet: .readOnlyFileSystem
     case .superblock, .logHeader, .tooSmall, .badPath, .emptyFile, .other: .invalidArgument
     case .badEntries, .disabled, .noReservation, .memory: .inputOutput

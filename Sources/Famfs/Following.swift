@@ -7,6 +7,8 @@ public struct Following: Sendable {
   public var directories: [NodeNumber] = []
   /// What is gone, in order.
   public var removals: [Gone] = []
+  /// What has other attributes, each once in a row.
+  public var attributes: [NodeNumber] = []
   /// New files.
   public var files: UInt64 = 0
   /// New directories.
@@ -23,6 +25,7 @@ public struct Following: Sendable {
     case .removed(let number, let parent):
       if directories.last != parent { directories.append(parent) }
       removals.append(Gone(number: number, parent: parent, name: names.withName(of: number) { Array($0) }))
+    case .attributes(let number): if attributes.last != number { attributes.append(number) }
     }
   }
 }
@@ -125,8 +128,9 @@ extension Volume {
   private func play(_ range: Range<UInt64>, _ tail: inout Tail) {
     let time = Clock.fileTime()
     let before = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
-    var found = Following(directories: tail.news.directories, removals: tail.news.removals)
-    (tail.news.directories, tail.news.removals) = ([], [])
+    var found = Following(
+      directories: tail.news.directories, removals: tail.news.removals, attributes: tail.news.attributes)
+    (tail.news.directories, tail.news.removals, tail.news.attributes) = ([], [], [])
     LogReader(device: device, start: superblock.logOffset).read(range) { index, entry, bytes in
       // One entry at a time, so that no request waits long.
       tree.withLock { tree in
@@ -138,6 +142,7 @@ extension Volume {
     }
     let after = tree.withLock { ($0.namespace.fileCount, $0.namespace.directoryCount, $0.problemCount) }
     (tail.news.directories, tail.news.removals) = (found.directories, found.removals)
+    tail.news.attributes = found.attributes
     tail.news.files += after.0 - min(before.0, after.0)
     tail.news.newDirectories += after.1 - min(before.1, after.1)
     // Slots behind the log's end are no bad entries any more.

@@ -41,16 +41,18 @@ extension Volume {
   /// The file or directory at a path; nil when there is none.
   public func find(_ path: EntryPath) -> NodeNumber? { tree.withLock { $0.namespace.find(path) } }
 
-  /// Hands what the log says of each file and directory to `body`, in order. Bad entries are left out.
+  /// Hands what the log says of each file and directory to `body`, in order, with the attributes that it has by now.
+  /// Bad entries are left out.
   /// - Throws: the first thing that `body` threw; it is not called again.
   public func forEachEntry(_ body: (NodeNumber, LogEntry) throws -> Void) throws {
     let count = tree.withLock { $0.namespace.entryCount }
     var failure: (any Error)?
     LogReader(device: device, start: superblock.logOffset).read(0..<count) { index, entry, _ in
       let number = NodeNumber.entry(index)
-      guard failure == nil, tree.withLock({ $0.namespace[number] != nil }), case .success(let entry) = entry else {
+      guard failure == nil, let node = tree.withLock({ $0.namespace[number] }), case .success(var entry) = entry else {
         return
       }
+      entry.payload.setAttributes(of: node)
       do { try body(number, entry) } catch { failure = error }
     }
     if let failure { throw failure }
@@ -126,7 +128,7 @@ extension Volume {
 
   private struct Full: Error {}
 
-  /// Changes what this mount alone knows of a node: mode, owner, times.
+  /// Changes a node's mode, owner and times: in this mount's memory, until `saveAttributes`.
   /// - Throws: ENOENT.
   public func update(_ number: NodeNumber, _ change: (inout NodeAttributes) -> Void) throws(Errno) -> Node {
     try checkNotLost()

@@ -213,7 +213,7 @@ extension Volume {
     switch payload {
     case .file: tail.news.files += 1
     case .directory: tail.news.newDirectories += 1
-    case .removal, .addDevice: break
+    case .removal, .addDevice, .attributes: break
     }
     return .entry(index)
   }

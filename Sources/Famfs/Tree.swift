@@ -7,6 +7,8 @@ enum Change {
   case added(to: NodeNumber)
   /// A directory has one less.
   case removed(NodeNumber, from: NodeNumber)
+  /// A file or directory has other attributes.
+  case attributes(of: NodeNumber)
 }
 
 /// What the log's entries add up to: names, and which space they use.
@@ -43,11 +45,11 @@ struct Tree: Sendable {
   /// Takes in the next slot of the log, if the log is believed that far.
   mutating func take(
     _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, _ follower: inout LogFollower,
-    time: Int64
+    time: Int64, isNews: Bool = true
   ) -> Change {
     if follower.isHollow { return .none }
     follower.take(index, entry)
-    let change = play(index, entry, bytes: bytes, time: time)
+    let change = play(index, entry, bytes: bytes, time: time, isNews: isNews)
     if follower.isHollow { forgetLast(LogFollower.mostEmpty) }
     return change
   }
@@ -61,14 +63,17 @@ struct Tree: Sendable {
   }
 
   /// Takes in the next entry of the log.
+  /// - Parameter isNews: whether the entry has just come: then a directory changes now by what is made in it; else when
+  ///   the entry says that this was changed, where it says it.
   mutating func play(
-    _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, time: Int64
+    _ index: UInt64, _ entry: Result<LogEntry, EntryProblem>, bytes: RawSpan, time: Int64, isNews: Bool = true
   ) -> Change {
     let problem: EntryProblem
     do {
       switch try entry.get().payload {
-      case .file(let record): return .added(to: try play(record, time: time))
-      case .directory(let record): return .added(to: try play(record, time: time))
+      case .file(let record): return .added(to: try play(record, time: time, isNews: isNews))
+      case .directory(let record): return .added(to: try play(record, time: time, isNews: isNews))
+      case .attributes(let record): return .attributes(of: try play(record, at: index))
       case .addDevice(let record):
         try play(record)
         return .none
@@ -101,18 +106,23 @@ struct Tree: Sendable {
     namespace.skip()
   }
 
-  private mutating func play(_ record: DirectoryRecord, time: Int64) throws(EntryProblem) -> NodeNumber {
-    let node = Node(
+  private mutating func play(
+    _ record: DirectoryRecord, time: Int64, isNews: Bool
+  ) throws(EntryProblem) -> NodeNumber {
+    var node = Node(
       kind: .directory, permissions: record.permissions, userID: record.userID, groupID: record.groupID, time: time)
-    return try namespace.insert(node, at: record.path)
+    node.stamp(record.modified)
+    return try namespace.insert(node, at: record.path, time: isNews ? time : node.modified)
   }
 
-  private mutating func play(_ record: FileRecord, time: Int64) throws(EntryProblem) -> NodeNumber {
+  private mutating func play(
+    _ record: FileRecord, time: Int64, isNews: Bool
+  ) throws(EntryProblem) -> NodeNumber {
     try check(record)
     // The name before the space: a bad name must leave no trace in the space map.
     try namespace.checkFree(record.path)
     let original = try take(record.layout)
-    let parent = try insert(record, time: time)
+    let parent = try insert(record, time: time, isNews: isNews)
     let number = NodeNumber(UInt32(namespace.nodes.count - 1))
     if let original { share(number, original) } else if owners != nil { note(number) }
     return parent
@@ -123,12 +133,15 @@ struct Tree: Sendable {
     sharers.formUnion([clone, original])
   }
 
-  private mutating func insert(_ record: FileRecord, time: Int64) throws(EntryProblem) -> NodeNumber {
+  private mutating func insert(
+    _ record: FileRecord, time: Int64, isNews: Bool
+  ) throws(EntryProblem) -> NodeNumber {
     var node = Node(
       kind: .file, permissions: record.permissions, userID: record.userID, groupID: record.groupID, time: time)
+    node.stamp(record.modified)
     node.size = record.size
     namespace.setLayout(of: &node, record.layout)
-    return try namespace.insert(node, at: record.path)
+    return try namespace.insert(node, at: record.path, time: isNews ? time : node.modified)
   }
 
   /// Takes in what this host has just appended: its name was checked and its space taken before.
@@ -139,7 +152,7 @@ struct Tree: Sendable {
     do throws(EntryProblem) {
       switch payload {
       case .file(let record):
-        let parent = try insert(record, time: time)
+        let parent = try insert(record, time: time, isNews: true)
         let number = NodeNumber(UInt32(namespace.nodes.count - 1))
         if let original = original.flatMap({ namespace.find($0) }) {
           share(number, original)
@@ -147,7 +160,11 @@ struct Tree: Sendable {
           note(number)
         }
         return .added(to: parent)
-      case .directory(let record): return .added(to: try play(record, time: time))
+      case .directory(let record): return .added(to: try play(record, time: time, isNews: true))
+      case .attributes:
+        // They are in the tree already, and may be newer there by now.
+        namespace.skip()
+        return Change.none
       case .addDevice(let record):
         try play(record)
         return Change.none

@@ -115,7 +115,9 @@ public final class Volume: Sendable {
         room = min(count, 2 * range.upperBound)
         tree.makeRoom(entries: room)
       }
-      reader.read(range) { index, entry, bytes in _ = tree.take(index, entry, bytes: bytes, &follower, time: time) }
+      reader.read(range) { index, entry, bytes in
+        _ = tree.take(index, entry, bytes: bytes, &follower, time: time, isNews: false)
+      }
     }
   }
 

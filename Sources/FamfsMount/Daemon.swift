@@ -119,8 +119,12 @@ public enum Daemon {
         kernel = KernelProbes.running.famfsProtocol()
         return kernel
       })
+    let makesFiles = !options.isStrict && !options.isReadOnly
+    let staging =
+      makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
     let fileSystem = FamfsFileSystem(
-      volume: volume, folder: folder.path, settings: settings, pulse: pulse, kernelMaps: kernelMaps)
+      volume: volume, folder: folder.path, settings: settings, pulse: pulse, kernelMaps: kernelMaps,
+      attributes: staging?.attributes)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
@@ -130,9 +134,6 @@ public enum Daemon {
       unmountOwn(mount, log)
       throw error
     }
-    let makesFiles = !options.isStrict && !options.isReadOnly
-    let staging =
-      makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
     let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
     let serving = living ?? Serving(fileSystem, over: door)
     let publishing = makesFiles ? Publishing(of: volume, log: log) : nil

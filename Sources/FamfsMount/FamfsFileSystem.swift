@@ -18,14 +18,18 @@ struct FamfsFileSystem: FileSystem {
   private let settings: LiveSettings
   /// Tells whether this mount still counts, where files can be removed.
   private let pulse: Pulse?
+  /// Brings changed attributes into the log; nil where they hold until the unmount.
+  private let attributes: DurableAttributes?
   /// What a famfs kernel is told; nil where it is offered nothing.
   private let kernelMaps: KernelMaps?
   let openFiles = OpenFiles()
 
   init(
-    volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil, kernelMaps: KernelMaps? = nil
+    volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil, kernelMaps: KernelMaps? = nil,
+    attributes: DurableAttributes? = nil
   ) {
     self.volume = volume
+    self.attributes = attributes
     self.kernelMaps = kernelMaps
     self.pulse = volume.isReclaiming ? pulse : nil
     self.folder = Array(folder.utf8)
@@ -125,7 +129,7 @@ struct FamfsFileSystem: FileSystem {
       throw .notPermitted
     }
     let now = Clock.fileTime()
-    let after = try volume.update(number) { node in
+    let after = try change(number, setsTime: changes.modificationTime != nil) { node in
       if let mode = changes.mode { node.permissions = mode & 0o7777 }
       if changes.killsSetID || (changes.userID != nil || changes.groupID != nil) && before.kind == .file {
         node.clearSetID()
@@ -137,6 +141,28 @@ struct FamfsFileSystem: FileSystem {
       node.changed = now
     }
     return CachedAttributes(attributes(number, after), lifetime: lifetime)
+  }
+
+  /// Changes attributes: in memory now, in the log a moment later.
+  private func change(
+    _ number: NodeNumber, setsTime: Bool = false, _ body: (inout NodeAttributes) -> Void
+  ) throws(Errno) -> Node {
+    guard let attributes else { return try volume.update(number, body) }
+    var states: (old: NodeAttributes, new: NodeAttributes)?
+    let after = try volume.update(number) { node in
+      let old = node
+      body(&node)
+      states = (old, node)
+    }
+    if let states { attributes.note(number, from: states.old, to: states.new, setsTime: setsTime) }
+    return after
+  }
+
+  /// Has what a program has changed of a node's attributes in the log before it returns.
+  func saveAttributes(of node: NodeID) throws(Errno) {
+    guard let attributes, !AllocationDefaults.owns(node) else { return }
+    let number = try NodeNumber(node)
+    do throws(FamfsError) { try attributes.save(number) } catch { throw error.errno }
   }
 
   func getxattr(
@@ -208,7 +234,7 @@ struct FamfsFileSystem: FileSystem {
       if intent.isWriting { throw refusal }
       return Opened(.none, settings.kernelMaps ? .keepCache : .directIO)  // it changes with every append
     }
-    if intent.killsSetID { _ = try volume.update(number) { $0.clearSetID() } }
+    if intent.killsSetID { _ = try change(number) { $0.clearSetID() } }
     guard pulse != nil else { return opened([], flags(intent)) }
     // A name that the kernel kept a moment too long: ESTALE has it look again.
     do throws(Errno) { try volume.opened(number) } catch { throw error == .noEntry ? .stale : error }
@@ -348,23 +374,25 @@ struct FamfsFileSystem: FileSystem {
     let done = try outcome.get()
     volume.device.fence()  // of this CPU, for all devices
     let now = Clock.fileTime()
-    _ = try volume.update(number) { node in
-      (node.modified, node.changed) = (now, now)
-      if intent.killsSetID { node.clearSetID() }
-    }
+    if intent.killsSetID { _ = try change(number) { $0.clearSetID() } }
+    _ = try volume.update(number) { ($0.modified, $0.changed) = (now, now) }
     if intent.isSynchronous && handle.flags.contains(.direct) { try volume.sync(number) }
     return done
   }
 
-  /// Every write is in the memory when it returns, and on a disk, if that is what the memory is, after this.
+  /// Every write is in the memory when it returns, and on a disk, if that is what the memory is, after this; attributes
+  /// are in the log.
   func fsync(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {
     if AllocationDefaults.owns(node) { return }
+    if !dataOnly { try saveAttributes(of: node) }
     try volume.sync(NodeNumber(node))
   }
 
   func syncfs(_ caller: Caller) throws(Errno) { try volume.syncAll() }
 
-  func fsyncdir(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {}
+  func fsyncdir(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {
+    try saveAttributes(of: node)
+  }
 
   func lseek(
     _ node: NodeID, _ handle: FileHandle, _ offset: UInt64, _ target: SeekTarget, _ caller: Caller

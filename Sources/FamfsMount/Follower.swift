@@ -3,7 +3,7 @@ import Fuse
 import Platform
 
 /// Follows a volume's log for as long as the process lives, on a thread of its own, and tells the kernel which
-/// directories have grown.
+/// directories have grown, and what has other attributes.
 struct Follower: Sendable {
   let volume: Volume
   let staging: Staging?
@@ -32,6 +32,7 @@ struct Follower: Sendable {
         // Only attributes: what a directory lists is not cached, and neither is that a name does not exist.
         try? notifier.invalidate(id(of: directory), from: -1)
       }
+      for number in news.attributes { try? notifier.invalidate(id(of: number), from: -1) }
       if !news.removals.isEmpty {
         // Nothing here may wait for a lock of the kernel's: a daemon that is killed meanwhile would never end. The pages of
         // what is gone hold its own bytes; the kernel drops them by itself.
@@ -46,7 +47,7 @@ struct Follower: Sendable {
       trouble = news.trouble
       memory.look()
       let now = Clock.monotonic()
-      if !news.directories.isEmpty { last = now }
+      if !news.directories.isEmpty || !news.attributes.isEmpty { last = now }
       Clock.sleep(nanoseconds: now - last < Follower.patience ? Follower.interval : Follower.idleInterval)
     }
   }

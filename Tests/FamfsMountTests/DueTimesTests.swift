@@ -9,7 +9,7 @@ struct DueTimesTests {
   @Test("what is due comes out at its time, as a plain table says", arguments: 1...20)
   func model(_ seed: UInt64) {
     var random = Noise(seed: seed)
-    var (times, table) = (DueTimes(), [NodeID: UInt64]())
+    var (times, table) = (DueTimes<NodeID>(), [NodeID: UInt64]())
     for now: UInt64 in 1...20_000 {
       let id = NodeID(rawValue: random.next(below: 3000))
       if random.next(below: 3) == 0 {

@@ -67,6 +67,113 @@ struct StagingTests {
     #expect(try #require(rig.staging.withTree { $0.due[file] }) > before)
   }
 
+  /// What another host sees of a file or directory.
+  private func seen(_ path: String, on rig: Rig) throws -> Node {
+    let other = try Volume(on: rig.volume.device, host: UUID.random())
+    return try other.node(#require(other.find(EntryPath(path))))
+  }
+
+  private func set(
+    _ node: NodeID, on rig: Rig, mode: UInt32? = nil, modified: TimeChange? = nil, accessed: TimeChange? = nil
+  ) throws {
+    var changes = AttributeChanges()
+    (changes.mode, changes.modificationTime, changes.accessTime) = (mode, modified, accessed)
+    _ = try rig.files.setattr(node, nil, changes, rig.user)
+  }
+
+  @Test("what is changed of a committed file is in the log when fsync returns, or a second later, in one entry")
+  func attributes() throws {
+    let rig = try Rig()
+    let file = try rig.create("f", holding: [1])
+    try set(file, on: rig, mode: 0o600)
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+    #expect(try seen("f", on: rig).permissions == 0o600 && rig.volume.usage().entries == 1, "in its own entry")
+    try set(file, on: rig, mode: 0o640)
+    for second in 1...100 { try set(file, on: rig, modified: .at(Int64(second) * 1_000_000_000)) }
+    try rig.files.fsync(file, .none, dataOnly: true, rig.user)
+    #expect(try seen("f", on: rig).permissions == 0o600, "fdatasync is about contents")
+    let due = try #require(rig.staging.attributes.next)
+    #expect(due > Clock.monotonic() - 1 && due <= Clock.monotonic() + 1_000_000_000)
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+    #expect(try seen("f", on: rig).permissions == 0o640 && rig.volume.usage().entries == 2)
+    #expect(try EntryTime(seen("f", on: rig).modified).seconds == 100)
+    // Nothing new, and nothing that is worth an entry.
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+    try set(file, on: rig, mode: 0o640)
+    try set(file, on: rig, accessed: .now)
+    try rig.write([2], to: file, at: 0)
+    #expect(rig.staging.attributes.next == nil)
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+    #expect(rig.volume.usage().entries == 2)
+    try set(.root, on: rig, mode: 0o1777)
+    try rig.files.fsyncdir(.root, .none, dataOnly: false, rig.user)
+    #expect(try Volume(on: rig.volume.device, host: UUID.random()).node(.root).permissions == 0o1777)
+    try set(file, on: rig, mode: 0o4755)
+    rig.staging.commitRest(evenOpen: false)
+    #expect(try seen("f", on: rig).permissions == 0o4755 && rig.volume.usage().entries == 4)
+    // A write by another takes setuid away, for all.
+    _ = try [UInt8(7)].span.bytes.withUnsafeBytes { (bytes) throws(Errno) in
+      try rig.files.write(file, .none, at: 0, bytes, WriteIntent(killsSetID: true), rig.user)
+    }
+    try rig.staging.attributes.saveAll()
+    #expect(try seen("f", on: rig).permissions == 0o755)
+  }
+
+  @Test("a time that was set of a directory holds on all hosts, also when what is in it is committed later")
+  func directoryTimes() throws {
+    let rig = try Rig()
+    let top = try rig.files.mkdir("top".utf8.span.bytes, in: .root, mode: 0o700, umask: 0, rig.user).node
+    let sub = try rig.files.mkdir("sub".utf8.span.bytes, in: top, mode: 0o700, umask: 0, rig.user).node
+    let first = try rig.create("first", in: sub, holding: [1])
+    let second = try rig.create("second", in: sub, holding: [2])
+    try set(first, on: rig, modified: .at(7_000_000_000_000_000_000))
+    // The directories come into the log with their first file, before programs are done with them.
+    try rig.staging.commit(first, evenOpen: true)
+    #expect(try seen("top/sub", on: rig).permissions == 0o700)
+    for (node, time) in [(sub, 5), (top, 6)] as [(NodeID, Int64)] {
+      try set(node, on: rig, mode: 0o755, modified: .at(time * 1_000_000_000))
+    }
+    try rig.staging.attributes.saveAll()
+    try rig.staging.commit(second, evenOpen: true)
+    try rig.staging.attributes.saveAll()
+    for (path, time) in [("top/sub", 5), ("top", 6)] as [(String, Int64)] {
+      #expect(try seen(path, on: rig).permissions == 0o755)
+      #expect(try EntryTime(seen(path, on: rig).modified).seconds == time, "\(path)")
+      #expect(try EntryTime(rig.volume.node(#require(rig.volume.find(EntryPath(path)))).modified).seconds == time)
+    }
+    let entries = rig.volume.usage().entries
+    #expect(entries == 4 + 3, "sub once more, for second came behind")
+    // Made since: then it is the time of that.
+    let third = try rig.create("third", in: sub, holding: [3])
+    try rig.staging.commit(third, evenOpen: true)
+    try rig.staging.attributes.saveAll()
+    #expect(rig.volume.usage().entries == entries + 1)
+    #expect(try EntryTime(seen("top/sub", on: rig).modified).seconds > 1_700_000_000)
+  }
+
+  @Test("attributes of a master that is one no more are dropped, and where the log is nearly full fsync says so")
+  func notSaved() throws {
+    let rig = try Rig()
+    let file = try rig.create("f", holding: [1])
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+    let (used, capacity) = (rig.volume.usage().entries, rig.volume.usage().entryCapacity)
+    for _ in used..<capacity - capacity / 4 { try rig.volume.saveAttributes(of: .root) }
+    try set(file, on: rig, mode: 0o611)
+    for _ in 0..<2 {
+      #expect(throws: Errno.noSpace) { try rig.files.fsync(file, .none, dataOnly: false, rig.user) }
+    }
+    #expect(try rig.files.getattr(file, nil, rig.user).attributes.mode & 0o7777 == 0o611)
+    #expect(rig.staging.attributes.next == nil, "it is not tried again and again")
+    _ = try rig.create("g", holding: [1])
+    // Another host takes over.
+    try Volume(on: rig.volume.device, host: UUID.random()).claimMastership()
+    #expect(throws: Errno.readOnlyFileSystem) { try rig.files.fsync(file, .none, dataOnly: false, rig.user) }
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+    try set(file, on: rig, mode: 0o644)
+    #expect(rig.staging.attributes.next == nil)
+    try rig.files.fsync(file, .none, dataOnly: false, rig.user)
+  }
+
   @Test("a listing in pieces shows nothing that has moved away, and all that came into the log meanwhile")
   func listing() throws {
     let rig = try Rig()
@@ -223,7 +330,9 @@ final class Rig: Sendable {
     volume = try Volume(on: memory, host: host)
     if !runs.isEmpty { try Rig.fragment(volume, runs) }
     staging = Staging(of: volume, delay: delay, limits: limits, log: DaemonLog(isForeground: true, name: "test"))
-    files = StagingFileSystem(over: FamfsFileSystem(volume: volume, folder: "", settings: LiveSettings()), staging)
+    let logged = FamfsFileSystem(
+      volume: volume, folder: "", settings: LiveSettings(), attributes: staging.attributes)
+    files = StagingFileSystem(over: logged, staging)
   }
 
   deinit { unlink(device) }

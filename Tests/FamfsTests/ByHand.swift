@@ -103,6 +103,41 @@ extension HandMade {
     return made
   }
 
+  /// A moment, as entries have it.
+  typealias Moment = (seconds: Int64, nanoseconds: UInt32)
+
+  mutating func put(_ offset: Int, time: Moment) {
+    put(offset, time.seconds)
+    put(offset + 8, time.nanoseconds)
+  }
+
+  /// The same with a time stamp.
+  func stamped(_ time: Moment) -> HandMade {
+    var made = self
+    made.put(520, time: time)
+    made.put(532, UInt32(0x7466_6577))
+    return made
+  }
+
+  /// Other attributes of what entry `target` made; of the root, with `UInt64.max` and no path.
+  static func attributes(
+    _ path: String, of target: UInt64, mode: UInt32, uid: UInt32 = 3, gid: UInt32 = 4, modified: Moment = (5, 6),
+    changed: Moment = (7, 8), accessed: Moment = (9, 10)
+  ) -> HandMade {
+    var made = entry(type: 0x7274_7461)
+    made.put(16, target)
+    made.put(24, UInt32(0x7466_6577))
+    made.put(28, text: path)
+    made.put(108, UInt32(1))
+    made.put(112, mode)
+    made.put(116, uid)
+    made.put(120, gid)
+    made.put(128, time: modified)
+    made.put(144, time: changed)
+    made.put(160, time: accessed)
+    return made
+  }
+
   /// A file of simple layout, or of interleaved layout when there is a chunk size.
   static func file(
     _ path: String, size: UInt64, _ extents: [Extent], chunkSize: UInt64 = 0, mode: UInt32 = 0o644, uid: UInt32 = 1,

@@ -15,6 +15,10 @@ import Testing
     hand.append(.directory("dir/sub"))
     hand.append(.file("dir/sub/sixteen", size: 60_000, (0..<16).map { hand.units(20 + $0 * 2) }))
     hand.append(.addDevice(size: 1 << 30, uuid: HandMade.hostBytes, index: 1))
+    hand.append(.attributes("dir/two", of: 2, mode: 0o600, modified: (1_000_000_000, 999_999_999)))
+    hand.append(.attributes("", of: .max, mode: 0o1777))
+    hand.append(HandMade.file("dir/stamped", size: 1, [hand.units(60)]).stamped((1_100_000_000, 1)))
+    hand.append(.attributes("dir", of: 0, mode: 0o2755, modified: (-5, 0)))
     return hand
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Platform
 import Testing
 
 @testable import Famfs
@@ -45,6 +46,8 @@ import Testing
       hand.append(.removal("clone", of: 4))
       hand.append(.directory("gone"))
       hand.append(.removal("gone", of: hand.count - 1))
+      hand.append(.attributes("gone", of: hand.count - 2, mode: 0o4))
+      hand.append(.attributes("dir/two", of: 2, mode: 0o5))
     }
     for page in 2560..<hand.device.size / 4096 {
       hand.device.poke(page * 4096 + page % 4000, [1, UInt8(page % 251), 3])
@@ -75,8 +78,25 @@ import Testing
     hand.append(.file("nothing", size: 1, []))
     hand.append(.directory("dir"))
     hand.append(.directory("dir/sub"))
-    hand.append(.removal("dir", of: hand.count - 2))
-    hand.append(.removal("dir/sub", of: hand.count - 2))
+    for (path, target) in [
+      ("last", 35), ("last", 36), ("none", 38), ("", .max), ("", 0), ("x", .max), ("dir", .max), (".meta/.log", 0),
+    ] as [(String, UInt64)] {
+      hand.append(.attributes(path, of: target, mode: UInt32(hand.count)))
+    }
+    let (directory, own) = (hand.count - 10, hand.count)
+    for mode in [0o7777, 0o10000, 0o40755, .max] as [UInt32] {
+      hand.append(.attributes("dir", of: directory, mode: mode))
+    }
+    for time in [(0, 999_999_999), (0, 1_000_000_000), (.max, 0), (.min, 1)] as [HandMade.Moment] {
+      hand.append(.attributes("one", of: own, mode: 0))
+      hand.append(.attributes("none", of: 38, mode: 0o11, modified: time))
+      hand.append(.attributes("none", of: 38, mode: 0o12, modified: (1, 2), changed: time))
+      hand.append(.attributes("none", of: 38, mode: 0o13, modified: (3, 4), accessed: time))
+      hand.append(HandMade.file("stamp\(hand.count)", size: 0, []).stamped(time))
+    }
+    hand.append(.removal("dir", of: directory))
+    hand.append(.removal("dir/sub", of: directory + 1))
+    hand.append(.attributes("dir/sub", of: directory + 1, mode: 0o7))
     hand.append(.directory("dir/sub/below"))
     hand.append(.directory("last/below"))
     for path in ["dir/", "/dir", "dir//x", "dir/.", "dir/..", "..", ".", ".meta", ".meta/x", ".metal", "..."] {
@@ -176,6 +196,7 @@ private final class Session {
   private(set) var expected: [String] = []
   private var device = RamDevice(size: 4096)
   private var volume: Volume?
+  private let begin = Platform.Clock.fileTime()
 
   func begin(on device: RamDevice) {
     self.device = device
@@ -225,8 +246,15 @@ private final class Session {
       let head = "\(path) \(item.isDirectory ? "dir" : "file") \(String(item.permissions, radix: 8))"
       let owners = "\(head) \(item.userID) \(item.groupID)"
       if item.isDirectory { return owners }
-      return "\(owners) \(item.size) \(try mapping(of: number, item, volume, removes))"
+      let modified = try self.modified(volume.node(number))
+      return "\(owners) \(item.size) \(modified) \(try mapping(of: number, item, volume, removes))"
     }.sorted()
+  }
+
+  /// What the log says of a file's time, as nodes have it; 0 where it does not, for there the library has no time.
+  private func modified(_ node: Node) -> Int64 {
+    let time = node.modified
+    return time >= begin && time <= Platform.Clock.fileTime() ? 0 : time
   }
 
   private func mapping(of number: NodeNumber, _ item: Item, _ volume: Volume, _ removes: Bool) throws -> String {

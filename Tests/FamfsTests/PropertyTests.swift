@@ -8,6 +8,8 @@ struct RandomVolume {
   var random: SeededRandom
   var hand: HandMadeVolume
   private(set) var items: [String: Item] = [:]
+  /// The entries that made them.
+  private var indexes: [String: UInt64] = [:]
   private(set) var problems: [UInt64] = []
   private(set) var clones: [String] = []
   private(set) var free: [Bool]
@@ -30,6 +32,7 @@ struct RandomVolume {
       case _ where random.oneIn(badOneIn): appendBad()
       case 0...1: appendDirectory()
       case 2: appendClone()
+      case 3 where random.oneIn(2): appendAttributes()
       case 3...5: appendFile(isStriped: true)
       default: appendFile(isStriped: false)
       }
@@ -53,6 +56,7 @@ struct RandomVolume {
     let (mode, uid, gid) = attributes()
     hand.append(.directory(path, mode: mode | 0o040000, uid: uid, gid: gid))
     items[path] = Item(isDirectory: true, permissions: mode, userID: uid, groupID: gid)
+    indexes[path] = hand.count - 1
     directories.append(path)
   }
 
@@ -91,6 +95,16 @@ struct RandomVolume {
     let (mode, uid, gid) = attributes()
     hand.append(.file(path, size: size, extents, chunkSize: chunkSize, mode: mode, uid: uid, gid: gid))
     items[path] = Item(permissions: mode, userID: uid, groupID: gid, size: size, extents: extents)
+    indexes[path] = hand.count - 1
+  }
+
+  private mutating func appendAttributes() {
+    let (mode, uid, gid) = attributes()
+    guard let path = items.keys.sorted().randomElement(using: &random), let index = indexes[path] else { return }
+    hand.append(.attributes(path, of: index, mode: mode, uid: uid, gid: gid))
+    items[path]?.permissions = mode
+    items[path]?.userID = uid
+    items[path]?.groupID = gid
   }
 
   private mutating func appendClone() {
@@ -100,6 +114,7 @@ struct RandomVolume {
     hand.append(.file(path, size: original.extents[0].length, original.extents, mode: mode, uid: uid, gid: gid))
     items[path] = Item(
       permissions: mode, userID: uid, groupID: gid, size: original.extents[0].length, extents: original.extents)
+    indexes[path] = hand.count - 1
     clones.append(path)
   }
 
@@ -110,7 +125,11 @@ struct RandomVolume {
     var made = HandMade.file("bad\(index)", size: 1, [room])
     let outside = Extent(offset: HandMadeVolume.dataStart + unitCount * hand.unit, length: hand.unit)
     let taken = items.values.filter { $0.extents.count > 1 }.map { $0.extents[1] }.min { $0.offset < $1.offset }
-    switch Int.random(in: 0..<16, using: &random) {
+    switch Int.random(in: 0..<20, using: &random) {
+    case 16: made = .attributes("none", of: 0, mode: 0)
+    case 17: made = .attributes(items.keys.min() ?? "none", of: index, mode: 0)
+    case 18: made = .attributes("", of: .max, mode: 0o10000)
+    case 19: made = .attributes("", of: .max, mode: 0, changed: (0, 1_000_000_000))
     case 0: made = .directory("none/bad")
     case 1: made = .directory("../bad")
     case 2: made = .directory(items.keys.min() ?? ".meta")

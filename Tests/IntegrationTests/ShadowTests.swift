@@ -184,6 +184,30 @@ struct ShadowTests {
     }
   }
 
+  @Test("what chmod and chown changed is in the folder, also when it is played again")
+  func changed() throws {
+    try withVolume(size: "32m") { volume in
+      try succeed(volume.famfs("mkdir", "-m", "700", volume.master + "/dir"))
+      try volume.add("dir/file", count: 5)
+      let shadow = volume.room.directory("shadow")
+      _ = volume.room.directory("shadow/root")
+      try succeed(play(volume, ["-sS", shadow, volume.master]))
+      #expect(try FileStatus(path: shadow + "/root/dir").permissions == 0o700)
+      #expect(failure { chmod(volume.master + "/dir", 0o755) } == nil)
+      #expect(failure { chown(volume.master + "/dir/file", 12, 34) } == nil)
+      #expect(failure { chmod(volume.master + "/dir/file", 0o4604) } == nil)
+      try volume.unmount()
+      for _ in 0..<2 {
+        let outcome = try play(volume, ["-sS", shadow, "--daxdev", volume.device])
+        #expect(outcome.status == 0 && outcome.stdout.contains("; 0 new files; 0 new directories"), "\(outcome)")
+        #expect(try FileStatus(path: shadow + "/root/dir").permissions == 0o755)
+        let text = String(decoding: try read(shadow + "/root/dir/file"), as: UTF8.self)
+        #expect(text.contains("mode: 04604") && text.contains("uid: 12") && text.contains("gid: 34"), "\(text)")
+      }
+      #expect(try run(["ls", "-A", shadow + "/root/dir"]).stdout == "file\n")
+    }
+  }
+
   @Test("a play that fails has given the directories that it made their modes")
   func failing() throws {
     try withVolume(size: "32m") { volume in

@@ -21,6 +21,12 @@ static void show_path(const char *path) {
     for (; *path; path++) printf("%02x", (unsigned char)*path);
 }
 
+/* Nanoseconds since 1970, as near as 64 bits come. */
+static long long nanoseconds(const struct timespec *time) {
+    __int128 all = (__int128)time->tv_sec * 1000000000 + time->tv_nsec;
+    return all < INT64_MIN ? INT64_MIN : all > INT64_MAX ? INT64_MAX : (long long)all;
+}
+
 static void show(const char *path) {
     struct stat status;
     struct famfs_mapping mapping;
@@ -33,7 +39,7 @@ static void show(const char *path) {
     printf(" %s %o %u %u", S_ISDIR(status.st_mode) ? "dir" : "file", status.st_mode & 07777, status.st_uid, status.st_gid);
     if (S_ISREG(status.st_mode)) {
         result = famfs_map(volume, path, 0, &mapping);
-        printf(" %llu %d", (unsigned long long)status.st_size, result);
+        printf(" %llu %lld %d", (unsigned long long)status.st_size, nanoseconds(&status.st_mtim), result);
         if (result >= 0) {
             printf(" %08lx", crc32(0, mapping.address, (uInt)mapping.length));
             if (famfs_flush(mapping.address, mapping.length)) printf(" not flushed");

@@ -14,6 +14,8 @@ public enum EntryProblem: Error, Equatable, Sendable, CustomStringConvertible {
   case missingParent, parentIsFile, pathExists, reservedPath
   /// It removes something in a way that nobody knows, or what it cannot.
   case unknownRemoval, nothingToRemove, directoryInUse, sharedRemoval
+  /// It changes attributes in a way that nobody knows, of what is not there, or to what they cannot be.
+  case unknownAttributes, nothingToChange, badAttributes
   /// The extents cannot be.
   case misaligned(Extent), outside(Extent), shared(Extent), tooShort, unevenStrips
   /// The file lies on a device that no entry before it added.
@@ -40,6 +42,9 @@ public enum EntryProblem: Error, Equatable, Sendable, CustomStringConvertible {
     case .nothingToRemove: "it removes something that is not there"
     case .directoryInUse: "it removes a directory that is not empty"
     case .sharedRemoval: "it removes a file whose extents another one has too"
+    case .unknownAttributes: "it changes attributes in a way that this program does not know"
+    case .nothingToChange: "it changes the attributes of something that is not there"
+    case .badAttributes: "it holds a mode or a time that cannot be"
     case .misaligned(let extent): "its \(EntryProblem.name(extent)) is not aligned to the allocation unit"
     case .outside(let extent): "its \(EntryProblem.name(extent)) is not in the device's data area"
     case .shared(let extent): "its \(EntryProblem.name(extent)) belongs to another file"

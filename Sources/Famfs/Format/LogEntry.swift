@@ -21,6 +21,8 @@ public struct LogEntry: Sendable {
     case removal(RemovalRecord)
     /// One more device belongs to the volume.
     case addDevice(DeviceRecord)
+    /// A file or directory has other attributes.
+    case attributes(AttributeRecord)
   }
 
   /// An entry for slot number `sequence`.
@@ -40,6 +42,7 @@ public struct LogEntry: Sendable {
     case 1: payload = .directory(try DirectoryRecord(parsing: bytes))
     case 2: payload = .removal(try RemovalRecord(parsing: bytes))
     case 3: payload = .addDevice(DeviceRecord(parsing: bytes))
+    case AttributeRecord.type: payload = .attributes(try AttributeRecord(parsing: bytes))
     default: throw .unknownType(bytes.u32(8))
     }
   }
@@ -60,10 +63,16 @@ public struct LogEntry: Sendable {
     case .addDevice(let record):
       bytes.set(8, UInt32(3))
       record.encode(into: &bytes)
+    case .attributes(let record):
+      bytes.set(8, AttributeRecord.type)
+      record.encode(into: &bytes)
     }
     bytes.set(536, checksum(bytes.bytes.extracting(0..<LogEntry.checkedSize)))
   }
 }
+
+/// Marks what the public format does not have: "weft".
+let ownMagic: UInt32 = 0x7466_6577
 
 /// A file, as the log has it.
 public struct FileRecord: Sendable {
@@ -81,11 +90,15 @@ public struct FileRecord: Sendable {
   public var path: EntryPath
   /// Where on the devices.
   public var layout: FileLayout
+  /// Last change of the contents, where the entry says it; an interleaved layout has no room for it.
+  public var modified: EntryTime?
 
   /// A file record.
   public init(
-    path: EntryPath, size: UInt64, permissions: UInt32, userID: UInt32, groupID: UInt32, layout: FileLayout
+    path: EntryPath, size: UInt64, permissions: UInt32, userID: UInt32, groupID: UInt32, layout: FileLayout,
+    modified: EntryTime? = nil
   ) {
+    self.modified = modified
     self.path = path
     self.size = size
     self.permissions = permissions
@@ -107,6 +120,7 @@ public struct FileRecord: Sendable {
       case 1: try FileLayout(parsingInterleaved: bytes)
       default: throw .unknownLayout(bytes.u32(120))
       }
+    modified = layout.chunkSize == 0 ? EntryTime(stampIn: bytes) : nil
   }
 
   func encode(into bytes: inout MutableRawSpan) {
@@ -117,6 +131,7 @@ public struct FileRecord: Sendable {
     bytes.set(36, permissions)
     path.encode(into: &bytes, at: 40)
     layout.encode(into: &bytes)
+    if layout.chunkSize == 0 { modified?.stamp(&bytes) }
   }
 }
 
@@ -171,9 +186,12 @@ public struct DirectoryRecord: Sendable {
   public var permissions: UInt32
   /// Where in the name space.
   public var path: EntryPath
+  /// Last change of what is in it, where the entry says it.
+  public var modified: EntryTime?
 
   /// A directory record.
-  public init(path: EntryPath, permissions: UInt32, userID: UInt32, groupID: UInt32) {
+  public init(path: EntryPath, permissions: UInt32, userID: UInt32, groupID: UInt32, modified: EntryTime? = nil) {
+    self.modified = modified
     self.path = path
     self.permissions = permissions
     self.userID = userID
@@ -185,6 +203,7 @@ public struct DirectoryRecord: Sendable {
     groupID = bytes.u32(20)
     permissions = bytes.u32(24) & 0o7777
     do { path = try EntryPath(bytes, at: 28) } catch { throw .badPath(error) }
+    modified = EntryTime(stampIn: bytes)
   }
 
   func encode(into bytes: inout MutableRawSpan) {
@@ -192,6 +211,7 @@ public struct DirectoryRecord: Sendable {
     bytes.set(20, groupID)
     bytes.set(24, permissions)
     path.encode(into: &bytes, at: 28)
+    modified?.stamp(&bytes)
   }
 }
 
@@ -201,7 +221,6 @@ public struct RemovalRecord: Sendable {
   public var target: UInt64
   /// Its path: the same as in that entry.
   public var path: EntryPath
-  private static let magic: UInt32 = 0x7466_6577  // "weft"
 
   /// A removal record.
   public init(target: UInt64, path: EntryPath) {
@@ -211,14 +230,14 @@ public struct RemovalRecord: Sendable {
 
   init(parsing bytes: RawSpan) throws(EntryProblem) {
     // The public format defines the type and not what it says.
-    guard bytes.u32(24) == RemovalRecord.magic else { throw .unknownRemoval }
+    guard bytes.u32(24) == ownMagic else { throw .unknownRemoval }
     target = bytes.u64(16)
     do { path = try EntryPath(bytes, at: 28) } catch { throw .badPath(error) }
   }
 
   func encode(into bytes: inout MutableRawSpan) {
     bytes.set(16, target)
-    bytes.set(24, RemovalRecord.magic)
+    bytes.set(24, ownMagic)
     path.encode(into: &bytes, at: 28)
   }
 }

@@ -68,7 +68,8 @@ struct LogReader: ~Copyable {
 
   /// The path that an entry names, even when the entry is bad; nil where none can be made out.
   static func path(in bytes: RawSpan) -> String? {
-    let field = bytes.u32(8) == 0 ? 40 : bytes.u32(8) <= 2 ? 28 : nil
+    let type = bytes.u32(8)
+    let field = type == 0 ? 40 : type <= 2 || type == AttributeRecord.type ? 28 : nil
     guard let field else { return nil }
     let text = bytes.extracting(field..<field + EntryPath.fieldSize).withUnsafeBytes { bytes in
       String(fileName: bytes.prefix { $0 != 0 })

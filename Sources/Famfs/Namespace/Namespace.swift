@@ -33,7 +33,7 @@ struct Namespace: Sendable {
 
   private mutating func add(_ node: Node, named name: StaticString, in parent: NodeNumber) {
     let name = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-    add(node, name: name, hash: NameIndex.hash(parent, name), in: parent)
+    add(node, name: name, hash: NameIndex.hash(parent, name), in: parent, time: node.modified)
   }
 
   /// Log entries taken in, good and bad.
@@ -179,10 +179,11 @@ struct Namespace: Sendable {
   }
 
   /// Adds the node of the next entry under its path, which must be new.
+  /// - Parameter time: when its directory changes by that, unless it has changed later.
   /// - Returns: the directory that it is in.
-  mutating func insert(_ node: Node, at path: EntryPath) throws(EntryProblem) -> NodeNumber {
+  mutating func insert(_ node: Node, at path: EntryPath, time: Int64) throws(EntryProblem) -> NodeNumber {
     let (parent, hash) = try place(for: path)
-    path.withName { add(node, name: $0, hash: hash, in: parent) }
+    path.withName { add(node, name: $0, hash: hash, in: parent, time: time) }
     recent = (path, parent)
     if node.kind == .directory { directoryCount += 1 } else { fileCount += 1 }
     totalSize &+= node.size
@@ -231,7 +232,9 @@ struct Namespace: Sendable {
     }
   }
 
-  private mutating func add(_ node: Node, name: UnsafeRawBufferPointer, hash: UInt32, in parent: NodeNumber) {
+  private mutating func add(
+    _ node: Node, name: UnsafeRawBufferPointer, hash: UInt32, in parent: NodeNumber, time: Int64
+  ) {
     var node = node
     let number = NodeNumber(UInt32(nodes.count))
     node.parent = parent
@@ -248,11 +251,11 @@ struct Namespace: Sendable {
     }
     nodes[Int(parent.rawValue)].lastChild = number
     if node.kind == .directory { nodes[Int(parent.rawValue)].subdirectories += 1 }
-    nodes[Int(parent.rawValue)].modified = max(nodes[Int(parent.rawValue)].modified, node.modified)
-    nodes[Int(parent.rawValue)].changed = max(nodes[Int(parent.rawValue)].changed, node.changed)
+    nodes[Int(parent.rawValue)].modified = max(nodes[Int(parent.rawValue)].modified, time)
+    nodes[Int(parent.rawValue)].changed = max(nodes[Int(parent.rawValue)].changed, time)
   }
 
-  /// Changes a node in place, for this mount only.
+  /// Changes a node in place.
   mutating func update(_ number: NodeNumber, _ change: (inout Node) -> Void) { change(&nodes[Int(number.rawValue)]) }
 }
 

@@ -33,7 +33,7 @@ public struct NodeNumber: Hashable, Comparable, Sendable {
 
 /// What the name space keeps of a file or directory: small, for there may be millions.
 ///
-/// Mode, owner and times start as the log has them and change for this mount only: the format has no way to say so.
+/// Mode, owner and times start as the log has them. A change is this mount's alone until an attribute entry has it.
 public struct Node: Sendable {
   /// What it is.
   public enum Kind: UInt8, Sendable {

@@ -1,8 +1,6 @@
-import Fuse
-
-/// When to commit what, by `Clock.monotonic`: the earliest is at hand, and to put one off costs nothing.
-struct DueTimes {
-  private typealias Place = (time: UInt64, id: NodeID)
+/// When to do what, by `Clock.monotonic`: the earliest is at hand, and to put one off costs nothing.
+struct DueTimes<ID: Hashable & Sendable>: Sendable {
+  private typealias Place = (time: UInt64, id: ID)
 
   private struct Entry {
     /// `never` when it is due no more.
@@ -11,14 +9,14 @@ struct DueTimes {
     var place: UInt64
   }
 
-  private var entries: [NodeID: Entry] = [:]
+  private var entries: [ID: Entry] = [:]
   /// A binary heap. A node that was put off stands where it was, until its turn comes.
   private var heap: [Place] = []
   private var idleCount = 0
-  private static let never = UInt64.max
+  private static var never: UInt64 { .max }
 
   /// When a node is due; nil when it is not.
-  subscript(id: NodeID) -> UInt64? {
+  subscript(id: ID) -> UInt64? {
     get { entries[id].flatMap { $0.due == DueTimes.never ? nil : $0.due } }
     set {
       guard let time = newValue else { return forget(id) }
@@ -36,8 +34,8 @@ struct DueTimes {
   var next: UInt64? { heap.first?.time }
 
   /// Takes out what is due by now.
-  mutating func take(until now: UInt64) -> [NodeID] {
-    var due: [NodeID] = []
+  mutating func take(until now: UInt64) -> [ID] {
+    var due: [ID] = []
     while let first = heap.first, first.time <= now {
       pop()
       guard let entry = entries[first.id], entry.place == first.time else { continue }
@@ -51,12 +49,12 @@ struct DueTimes {
     return due
   }
 
-  private mutating func put(_ id: NodeID, at time: UInt64) {
+  private mutating func put(_ id: ID, at time: UInt64) {
     entries[id] = Entry(due: time, place: time)
     push((time, id))
   }
 
-  private mutating func forget(_ id: NodeID) {
+  private mutating func forget(_ id: ID) {
     guard let entry = entries[id], entry.due != DueTimes.never else { return }
     entries[id]?.due = DueTimes.never
     idleCount += 1

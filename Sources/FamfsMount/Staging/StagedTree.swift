@@ -26,7 +26,7 @@ struct StagedTree {
   private var lastPosition: UInt64 = 0
   private let shares: UserShares
   /// When to commit what, by `Clock.monotonic`.
-  private(set) var due = DueTimes()
+  private(set) var due = DueTimes<NodeID>()
 
   /// Contents of files that nobody can reach any more.
   private var dropped: [StagedContents] = []
@@ -42,6 +42,8 @@ struct StagedTree {
     var order = StagedOrder()
     /// How often the directory is open.
     var readers = 0
+    /// Whether a program has set the directory's time since something was made in it: that time shall stay.
+    var hasSetTime = false
 
     var isUnused: Bool { names.isEmpty && readers == 0 }
   }
@@ -71,6 +73,12 @@ struct StagedTree {
   func child(_ name: [UInt8], of place: Place) -> NodeID? { children[place]?.names[name] }
 
   func hasChildren(_ place: Place) -> Bool { children[place]?.names.isEmpty == false }
+
+  /// Whether a directory has staged children, and a program has set its time since the last of them was made.
+  func hasSetTime(_ place: Place) -> Bool { children[place]?.hasSetTime == true }
+
+  /// Notes that a program has set a directory's time, or that the directory has changed since.
+  mutating func note(hasSetTime: Bool, of place: Place) { children[place]?.hasSetTime = hasSetTime }
 
   func subdirectories(of place: Place) -> UInt32 { children[place]?.directoryCount ?? 0 }
 

@@ -13,6 +13,8 @@ final class Staging: Sendable {
   let volume: Volume
   /// Nanoseconds from a file's last close to its commit.
   let delay: UInt64
+  /// Brings into the log what changes of what it has already.
+  let attributes: DurableAttributes
   private let log: DaemonLog
   private let tree: Mutex<StagedTree>
   /// What users hold of it.
@@ -25,6 +27,7 @@ final class Staging: Sendable {
     tree = Mutex(StagedTree(shares))
     self.volume = volume
     self.delay = delay
+    attributes = DurableAttributes(of: volume, log: log)
     self.log = log
   }
 
@@ -65,8 +68,10 @@ final class Staging: Sendable {
         let (path, parent) = try commitPath(of: id, &tree)
         let record = FileRecord(
           path: path, size: size, permissions: node.permissions, userID: node.userID, groupID: node.groupID,
-          layout: layout)
-        let number = try keepingTimes(of: parent) { () throws(FamfsError) in try volume.commit(record, of: node.term) }
+          layout: layout, modified: EntryTime(node.modified))
+        let number = try keepingTimes(of: parent, tree) { () throws(FamfsError) in
+          try volume.commit(record, of: node.term)
+        }
         settle(id, node, as: number, &tree)
         return true
       }
@@ -89,21 +94,25 @@ final class Staging: Sendable {
     guard let node = tree[id], node.link != nil else { return }
     let (path, parent) = try commitPath(of: id, &tree)
     let record = DirectoryRecord(
-      path: path, permissions: node.permissions, userID: node.userID, groupID: node.groupID)
-    let number = try keepingTimes(of: parent) { () throws(FamfsError) in try volume.commit(record, of: node.term) }
+      path: path, permissions: node.permissions, userID: node.userID, groupID: node.groupID,
+      modified: EntryTime(node.modified))
+    let number = try keepingTimes(of: parent, tree) { () throws(FamfsError) in
+      try volume.commit(record, of: node.term)
+    }
     settle(id, node, as: number, &tree)
   }
 
   /// A directory has changed when something was made in it, and not again when that comes into the log: programs may
-  /// have set its time meanwhile.
+  /// have set its time meanwhile. Then other hosts are told that time once more.
   private func keepingTimes<Result>(
-    of directory: NodeNumber, _ body: () throws(FamfsError) -> Result
+    of directory: NodeNumber, _ tree: borrowing StagedTree, _ body: () throws(FamfsError) -> Result
   ) throws(FamfsError) -> Result {
     let before = try? volume.node(directory)
     let result = try body()
     if let before {
       _ = try? volume.update(directory) { ($0.modified, $0.changed) = (before.modified, before.changed) }
     }
+    if tree.hasSetTime(.number(directory)) { attributes.note(directory, .times) }
     return result
   }
 
@@ -130,6 +139,7 @@ final class Staging: Sendable {
   ///   the kernel's word of it was lost.
   func commitRest(evenOpen: Bool) {
     do throws(FamfsError) { try commitAll(evenOpen: evenOpen) } catch { log.error("a new file is lost: \(error)") }
+    attributes.saveRest()
   }
 
   /// Commits what is at a path from the root: a file, open or not; a directory with all below it but open files.
@@ -147,6 +157,7 @@ final class Staging: Sendable {
     }
     if let itself { try commit(itself, evenOpen: true) }
     try commitEach(below, evenOpen: false)
+    attributes.saveRest()
   }
 
   /// Whether something staged is at a path from the root.
@@ -220,6 +231,8 @@ final class Staging: Sendable {
     while true {
       Clock.sleep(nanoseconds: pause())
       if !isIdle { commitDue(by: Clock.monotonic()) }
+      // Behind the files: what is made in a directory changes its time once more.
+      attributes.saveDue()
     }
   }
 
@@ -237,7 +250,8 @@ final class Staging: Sendable {
   /// Nanoseconds until something may be due; what comes meanwhile is due after the delay.
   private func pause() -> UInt64 {
     let longest: UInt64 = delay < 100_000_000 ? 20_000_000 : 100_000_000
-    guard !isIdle, let next = withTree({ $0.due.next }) else { return longest }
+    let files = isIdle ? nil : withTree { $0.due.next }
+    guard let next = [files, attributes.next].compactMap(\.self).min() else { return longest }
     let now = Clock.monotonic()
     return min(longest, max(next, now) - now)
   }

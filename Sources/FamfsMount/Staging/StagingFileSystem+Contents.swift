@@ -124,14 +124,21 @@ extension StagingFileSystem {
       tree[node]?.isPromised = true
       return true
     }
-    if !isPassing { try commit(node) }
+    if isPassing { return }
+    try commit(node)
+    if !dataOnly, case .logged(let id) = try target(node) { try base.saveAttributes(of: id) }
   }
 
   /// Commits all that is closed. To commit what is open would cut off the programs that write it, at the wish of any user:
   /// this fails instead.
   /// - Throws: EBUSY when a file is open that the log does not have.
   func syncfs(_ caller: Caller) throws(Errno) {
-    do throws(FamfsError) { try staging.commitAll() } catch { throw error.errno }
+    do throws(FamfsError) {
+      try staging.commitAll()
+      try staging.attributes.saveAll()
+    } catch {
+      throw error.errno
+    }
     try base.syncfs(caller)
     if staging.withTree({ $0.closed(below: .number(.root), in: volume).hasOpen }) { throw .busy }
   }

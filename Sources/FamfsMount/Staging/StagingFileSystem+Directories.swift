@@ -115,5 +115,6 @@ extension StagingFileSystem {
 
   func fsyncdir(_ node: NodeID, _ handle: FileHandle, dataOnly: Bool, _ caller: Caller) throws(Errno) {
     try commit(node)
+    if case .logged(let id) = try target(node) { try base.saveAttributes(of: id) }
   }
 }

@@ -93,6 +93,7 @@ extension StagingFileSystem {
   /// Something was made or removed in a directory, or moved: one that is being filled is not committed before what is
   /// in it, and one that the log has gets its new time now, for the commit is not when programs changed it.
   private func noteChange(in place: Place, _ tree: inout StagedTree) {
+    tree.note(hasSetTime: false, of: place)
     switch place {
     case .staged(let id): tree.set(due: Clock.monotonic() + staging.delay, of: id)
     case .number(let number):

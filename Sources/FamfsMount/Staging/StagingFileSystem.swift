@@ -85,25 +85,38 @@ struct StagingFileSystem: FileSystem {
     _ node: NodeID, _ handle: FileHandle?, _ changes: AttributeChanges, _ caller: Caller
   ) throws(Errno) -> CachedAttributes {
     guard case .staged(let found) = try target(node) else {
-      return try base.setattr(logged(node), handle, changes, caller)
+      return try setLogged(node, handle, changes, caller)
     }
     if let size = changes.size {
       let resized = try contents(of: found).withState { (state) throws(Errno) in
         try state.resize(to: size, on: volume)
       }
-      guard let (_, shape) = resized else { return try base.setattr(logged(node), handle, changes, caller) }
+      guard let (_, shape) = resized else { return try setLogged(node, handle, changes, caller) }
       staging.withTree { $0.note(shape, of: node) }
     }
     let attributes: Attributes? = staging.withTree { tree in
       guard var staged = tree[node], staged.committed == nil else { return nil }
       staged.apply(changes)
       tree[node] = staged
+      if changes.modificationTime != nil { tree.note(hasSetTime: true, of: .staged(node)) }
       // Whoever opens it with O_TRUNC cuts it first.
       if staged.opens == 0 { tree.set(due: Clock.monotonic() + staging.delay, of: node) }
       return self.attributes(node, staged, tree)
     }
-    guard let attributes else { return try base.setattr(logged(node), handle, changes, caller) }
+    guard let attributes else { return try setLogged(node, handle, changes, caller) }
     return CachedAttributes(attributes, lifetime: base.lifetime)
+  }
+
+  /// Changes what the log has.
+  private func setLogged(
+    _ node: NodeID, _ handle: FileHandle?, _ changes: AttributeChanges, _ caller: Caller
+  ) throws(Errno) -> CachedAttributes {
+    let id = try logged(node)
+    let result = try base.setattr(id, handle, changes, caller)
+    if changes.modificationTime != nil, !staging.isIdle, let number = try? NodeNumber(id) {
+      staging.withTree { $0.note(hasSetTime: true, of: .number(number)) }
+    }
+    return result
   }
 
   func getxattr(
