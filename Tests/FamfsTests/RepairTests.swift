@@ -238,6 +238,21 @@ private func volume() -> RamDevice {
     }
   }
 
+  @Test("an index that no entries bear out is set back, and slots that were never written are not kept")
+  func hollow() throws {
+    for sequence in [4, 15_420] as [UInt64] {
+      let device = volume()
+      device.poke(HandMade.logStart, HandMade.logHeader(nextSequence: sequence, nextIndex: 15_420).bytes)
+      // Where one of the two numbers is right, it says how many entries there are.
+      if sequence > 4 { #expect(try repair(device).steps.isEmpty) }
+      let plan = try repair(device, cutting: sequence > 4)
+      #expect(plan.steps.count == 1 && plan.cutEntries.isEmpty && plan.remarks.isEmpty)
+      let mended = try Volume(on: device, host: Host.master)
+      #expect(mended.report().isClean && mended.usage().entries == 4)
+      try mended.create("new", [1, 2, 3])
+    }
+  }
+
   @Test("bad entries before good ones are never cut off")
   func middle() throws {
     let device = volume()
