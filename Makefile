@@ -33,10 +33,12 @@ build: setup
 
 # In C, for they are loaded into all kinds of programs.
 LIBRARY = $(CC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -ISources/CLinux/include
-lib/libfamfs.so: Library/volume.c Library/log.c Library/tree.c Library/memory.c Library/layout.c Library/mounts.c Sources/CLinux/cache.c
+LIBFAMFS = Library/volume.c Library/log.c Library/tree.c Library/memory.c Library/layout.c Library/mounts.c Sources/CLinux/cache.c
+LIBFAMFS_EXEC = Library/exec.c Library/records.c Library/areas.c Library/layout.c Library/mounts.c Library/memory.c Sources/CLinux/cache.c
+lib/libfamfs.so: $(LIBFAMFS)
 lib/libfamfs.so: LIBRARIES = -lz
 lib/libfamfs.so: SONAME = libfamfs.so.0
-lib/libfamfs_exec.so: Library/exec.c Library/records.c Library/areas.c Library/layout.c Library/mounts.c Library/memory.c Sources/CLinux/cache.c
+lib/libfamfs_exec.so: $(LIBFAMFS_EXEC)
 lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h Makefile
 	@mkdir -p lib
 	@$(LIBRARY) $(SONAME:%=-Wl,-soname,%) -o $@.new $(filter %.c,$^) $(LIBRARIES)
@@ -85,6 +87,10 @@ uninstall:
 
 deb: build
 	@scripts/deb "$(BIN)" .
+
+# For scripts that compile the libraries in their own way.
+print-%:
+	@echo $($*)
 
 setup:
 	@scripts/setup
