@@ -163,7 +163,6 @@ struct StagingTests {
       #expect(throws: Errno.noSpace) { try rig.files.fsync(file, .none, dataOnly: false, rig.user) }
     }
     #expect(try rig.files.getattr(file, nil, rig.user).attributes.mode & 0o7777 == 0o611)
-    #expect(rig.staging.attributes.next == nil, "it is not tried again and again")
     _ = try rig.create("g", holding: [1])
     // Another host takes over.
     try Volume(on: rig.volume.device, host: UUID.random()).claimMastership()
