@@ -36,7 +36,7 @@ struct AttributeTests {
 
   @Test(
     "what cp -a and tar make has its modes, owners and times on all hosts, and after the unmount",
-    arguments: ["cp -a $S/. $M", "tar -C $S -cf - . | tar -C $M -xpf -"], ["1", "0"])
+    arguments: ["cp -a $S/. $M", "tar --format=posix -C $S -cf - . | tar -C $M -xpf -"], ["1", "0"])
   func copies(command: String, delay: String) throws { try compare(command, delay) }
 
   @Test(
