@@ -41,6 +41,8 @@ final class Pulse: Sendable {
     var count: UInt64
     let first: UInt64
     var changed: UInt64?
+    /// How often it was seen to change.
+    var changes: UInt64 = 0
   }
 
   private let volume: Volume
@@ -110,7 +112,10 @@ final class Pulse: Sendable {
     let now = Clock.monotonic()
     let peers = beats.map { beat in
       var sighting = state.seen[beat.mount] ?? Sighting(count: beat.count, first: now)
-      if sighting.count != beat.count || beat.mount == state.beat.mount { sighting.changed = now }
+      if sighting.count != beat.count || beat.mount == state.beat.mount {
+        sighting.changed = now
+        sighting.changes += 1
+      }
       sighting.count = beat.count
       state.seen[beat.mount] = sighting
       return Peer(beat: beat, age: sighting.changed.map { now - $0 })
@@ -234,7 +239,8 @@ final class Pulse: Sendable {
     if volume.role == .master { return }
     if !force { try Mastership.checkGone(peers, volume) }
     let start = Clock.monotonic()
-    while try !claim(since: start) {
+    let before = state.withLock { $0.seen.mapValues(\.changes) }
+    while try !claim(since: before) {
       if Clock.monotonic() - start > Pulse.patience {
         throw .other(
           "the old master on this machine holds the volume's lock and gives no sign of life: end its daemon, if it is stopped "
@@ -245,13 +251,15 @@ final class Pulse: Sendable {
   }
 
   /// Makes this host the master on media, if the lock is free or whoever has it will give it back.
-  private func claim(since start: UInt64) throws(FamfsError) -> Bool {
+  /// - Parameter before: how often each mount had been seen to change. The first change after that may be of a beat that
+  ///   was left before, the second is not.
+  private func claim(since before: [UInt64: UInt64]) throws(FamfsError) -> Bool {
     let master = volume.master
     let others = peers.filter { $0.beat.isMaster && $0.beat.host == master }.map(\.beat.mount)
     return try state.withLock { (state) throws(FamfsError) in
       let hadLock = state.holdsLock
       let hasLock = hadLock || (try? device.lock(byte: MountLock.master, exclusive: true)) != nil
-      let isBeating = others.contains { state.seen[$0]?.changed ?? 0 > start }
+      let isBeating = others.contains { state.seen[$0]?.changes ?? 0 >= (before[$0] ?? 0) + 2 }
       guard hasLock || isBeating else { return false }
       do throws(FamfsError) { try volume.claimMastership() } catch {
         if hasLock && !hadLock { device.unlock(byte: MountLock.master) }
