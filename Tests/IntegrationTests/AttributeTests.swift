@@ -95,8 +95,12 @@ struct AttributeTests {
       try volume.unmount(.master)  // at once: nothing is waited for
       try volume.mount(.master)
       for mount in volume.mounts {
-        let shown = try run(["stat", "-c", "%a %u %g", mount + "/f", mount + "/d", mount]).stdout
-        #expect(shown == "604 0 0\n700 0 0\n755 12 34\n")
+        var shown = ""
+        let isShown = try seconds(until: {
+          shown = try run(["stat", "-c", "%a %u %g", mount + "/f", mount + "/d", mount]).stdout
+          return shown == "604 0 0\n700 0 0\n755 12 34\n"
+        })
+        #expect(isShown != nil, "\(shown)")
       }
       let log = try run(["famfs", "chkread", "--log", volume.master + "/.meta/.log"]).stdout
       #expect(log.contains("attributes of f, which entry 0 made: mode 0604"), "\(log)")

@@ -9,7 +9,8 @@ struct SilentDaemonTests {
   /// process is killed: another one sees to it. Nothing may be open on the mount.
   private func withStopped(_ volume: TestVolume, _ body: () throws -> Void) throws {
     let daemon = try volume.daemon()
-    let guardian = try Child(["sh", "-c", "sleep 1200; kill -CONT \(daemon)"])
+    // It waits by itself: a `sleep` of its own would outlive it.
+    let guardian = try Child(["bash", "-c", "exec 3<> <(:); read -t 1200 -u 3; kill -CONT \(daemon)"])
     defer {
       kill(daemon, SIGCONT)
       guardian.send(SIGKILL)
