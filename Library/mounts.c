@@ -101,7 +101,7 @@ static bool parse_record(const char *text, struct record *record) {
            line_of(text, "device", record->device, sizeof record->device);
 }
 
-/* Whether nobody but a user could have made or changed it. */
+/* Whether only this user can have made or changed it. */
 static bool is_own(int file, mode_t type, uid_t user) {
     struct stat status;
     return fstat(file, &status) == 0 && (status.st_mode & S_IFMT) == type && status.st_uid == user && !(status.st_mode & 022);

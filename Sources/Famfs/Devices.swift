@@ -111,7 +111,7 @@ extension Volume {
   /// Lets go of devices that have become another volume's.
   func checkMembers() {
     let known = members.withLock { $0.isEmpty ? [] : $0 }
-    // Of one that cannot be read, whoever reads its files will be told.
+    // If a device cannot be read, reads of its files say so.
     let places = known.indices.filter { place in
       known[place].memory.map { isMember($0, known[place].record) == false } ?? false
     }

@@ -39,7 +39,7 @@ struct Tree: Sendable {
     firstDevice = superblock.deviceUUID
   }
 
-  /// Makes room for so many entries in all.
+  /// Makes room for this many entries in all.
   mutating func makeRoom(entries: UInt64) { namespace.makeRoom(entries: Int(entries)) }
 
   /// Takes in the next slot of the log, if the log is believed that far.

@@ -102,7 +102,7 @@ public final class Volume: Sendable {
     findNewDevices()
   }
 
-  /// Plays the first so many entries of a log. The tree grows with the entries that there are, not by what is claimed.
+  /// Plays the first `count` entries of a log. The tree grows with the entries that there are, not by what is claimed.
   private static func play(
     _ count: UInt64, on device: any MemoryDevice, _ superblock: Superblock, _ follower: inout LogFollower,
     _ tree: inout Tree

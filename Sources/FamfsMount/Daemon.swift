@@ -129,7 +129,7 @@ public enum Daemon {
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
     }
-    // Before anything is answered: whoever can open a file can find this process.
+    // Before anything is answered: a program that can open a file can find this process.
     do { try folder.write(record(of: mount, volume, device)) } catch {
       unmountOwn(mount, log)
       throw error

@@ -8,7 +8,7 @@ public struct EntryTime: Equatable, Sendable {
   public var nanoseconds: UInt32
   private static let perSecond: Int64 = 1_000_000_000
 
-  /// The moment so many nanoseconds after the start of 1970.
+  /// The moment this many nanoseconds after the start of 1970.
   public init(nanosecondsSince1970 time: Int64) {
     var (seconds, rest) = time.quotientAndRemainder(dividingBy: EntryTime.perSecond)
     if rest < 0 { (seconds, rest) = (seconds - 1, rest + EntryTime.perSecond) }

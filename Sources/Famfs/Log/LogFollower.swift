@@ -32,7 +32,7 @@ struct LogFollower: Sendable {
     case wentBack
     /// The index lies beyond the last slot.
     case beyond
-    /// Behind so many entries the log has slots without entries only, as far as was looked.
+    /// Behind this many entries the log has only slots without entries, as far as this host has looked.
     case hollow(UInt64)
   }
 

@@ -35,7 +35,7 @@ struct NameIndex: Sendable {
     return nil
   }
 
-  /// Makes room for so many names in all.
+  /// Makes room for this many names in all.
   mutating func makeRoom(for capacity: Int) {
     let wanted = NameIndex.slotCount(for: capacity)
     if wanted > slots.count { grow(to: wanted) }

@@ -136,7 +136,7 @@ struct Namespace: Sendable {
 
   // MARK: Growing
 
-  /// Makes room for so many entries in all, so that it need not be found bit by bit.
+  /// Makes room for this many entries in all, so that it need not be found bit by bit.
   mutating func makeRoom(entries: Int) {
     nodes.reserveCapacity(entries + Int(NodeNumber.firstEntry))
     extents.reserveCapacity(entries)

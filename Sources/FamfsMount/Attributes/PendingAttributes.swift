@@ -68,7 +68,7 @@ struct PendingAttributes {
     now - min(pace.last, now) >= 2 * pace.pause
   }
 
-  /// Notes that what `begin` gave out could not be saved. It waits until it changes again, or somebody asks for all.
+  /// Notes that what `begin` gave out could not be saved. It waits until it changes again, or until a caller asks for all.
   mutating func failed(_ number: NodeNumber, _ change: Change) {
     if waiting[number] != .access { waiting[number] = change }
   }

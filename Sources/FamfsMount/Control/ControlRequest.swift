@@ -24,7 +24,7 @@ public enum ControlRequest: Equatable, Sendable {
   case replay
   /// Where do a file's bytes lie? The path is relative to the volume's root.
   case map(String)
-  /// Which mounts have left signs of life, but for the first so many? As many as one message holds.
+  /// Which mounts have left signs of life, but for the first ones? As many as one message holds.
   case peers(from: UInt64)
   /// Make this host the volume's master, although the old one lives if it is forced.
   case takeOver(force: Bool)

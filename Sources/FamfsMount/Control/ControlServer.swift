@@ -132,7 +132,7 @@ final class ControlServer: Sendable {
   }
 
   private func dropEnded(_ connections: inout Connections) {
-    // What was asked for goes on, and is answered to nobody; the reservations are looked after when it is done.
+    // What was asked for goes on, and its answer is dropped; the reservations are looked after when it is done.
     let ended = connections.all.filter { $0.hasEnded && !$0.isWaiting }
     if ended.isEmpty { return }
     connections.all.removeAll { $0.hasEnded && !$0.isWaiting }
