@@ -23,6 +23,8 @@ let package = Package(
     .target(name: "CLinux", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
     .target(
       name: "CMicrohttpd", dependencies: ["CLinux"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
+    .target(
+      name: "CFuse", exclude: ["README.md"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
     .target(name: "CDaxctl", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CBlkid", providers: [.apt(["libblkid-dev"])]),
@@ -30,7 +32,7 @@ let package = Package(
     room("Memory", ["Platform", "CLinux", "CBlkid"]),
     room("Famfs", ["Memory", "Platform", "CZlib"]),
     room("Erofs", ["Famfs", "Memory", "Platform"]),
-    room("Fuse", ["Platform", "CLinux"]),
+    room("Fuse", ["Platform", "CFuse", "CLinux"]),
     room("FamfsMount", ["Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux", "CMicrohttpd"]),
     room("Queue", ["Memory", "Platform", "CZlib"]),
     room("Commands", ["FamfsMount", "Erofs", "Fuse", "Famfs", "Queue", "Memory", "Platform", "CLinux", "CDaxctl"]),
@@ -41,7 +43,7 @@ let package = Package(
     tests("PlatformTests", ["Platform"]),
     tests("MemoryTests", ["Memory", "Platform"]),
     tests("FamfsTests", ["Erofs", "Famfs", "Memory", "Platform"], exclude: ["Fixtures"]),
-    tests("FuseTests", ["Fuse", "Platform"]),
+    tests("FuseTests", ["Fuse", "Platform", "CFuse"]),
     tests("FamfsMountTests", ["FamfsMount", "Famfs", "Fuse", "Memory", "Platform"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
     tests("CommandsTests", ["Commands", "Famfs", "Memory", "Platform"]),

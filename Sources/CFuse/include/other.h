@@ -1,0 +1,58 @@
+// Numbers of other kernel headers that the protocol carries, which Swift does not see, and the structures of fuse.h that
+// end in an array of any length, which it cannot copy. facts.c compares each with its original.
+#ifndef WEFT_CFUSE_OTHER_H
+#define WEFT_CFUSE_OTHER_H
+
+#include <stdint.h>
+
+/// `struct fuse_dirent` without its name, which begins behind it.
+struct weft_fuse_dirent {
+    uint64_t ino;
+    uint64_t off;
+    uint32_t namelen;
+    uint32_t type;
+};
+
+/// `struct fuse_supp_groups` without its groups, which begin behind it.
+struct weft_fuse_supp_groups {
+    uint32_t nr_groups;
+};
+
+/// FUSE_HAS_SYNCFS of protocol 7.47.
+#define WEFT_FUSE_HAS_SYNCFS (1ULL << 44)
+
+// linux/stat.h
+#define WEFT_STATX_BASIC_STATS 0x7ffu
+#define WEFT_STATX_BTIME 0x800u
+
+// linux/fs.h: lseek(2), flock(2) and fcntl(2)
+#define WEFT_SEEK_DATA 3
+#define WEFT_SEEK_HOLE 4
+
+// linux/xattr.h and linux/limits.h
+#define WEFT_XATTR_CREATE 1
+#define WEFT_XATTR_REPLACE 2
+#define WEFT_XATTR_NAME_MAX 255
+#define WEFT_XATTR_SIZE_MAX 65536
+#define WEFT_NGROUPS_MAX 65536
+
+// linux/fs.h: ioctls of file flags. The first two say `long` in their number and carry 32 bits. FS_IOC32_* are those of
+// 32-bit processes.
+#define WEFT_FS_IOC_GETFLAGS 0x80086601u
+#define WEFT_FS_IOC_SETFLAGS 0x40086602u
+#define WEFT_FS_IOC32_GETFLAGS 0x80046601u
+#define WEFT_FS_IOC32_SETFLAGS 0x40046602u
+#define WEFT_FS_IOC_FSGETXATTR 0x801c581fu
+#define WEFT_FS_IOC_FSSETXATTR 0x401c5820u
+
+/// `struct fsxattr` of linux/fs.h.
+struct weft_fsxattr {
+    uint32_t fsx_xflags;
+    uint32_t fsx_extsize;
+    uint32_t fsx_nextents;
+    uint32_t fsx_projid;
+    uint32_t fsx_cowextsize;
+    uint8_t fsx_pad[8];
+};
+
+#endif
