@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 import Platform
 
@@ -53,25 +54,25 @@ public struct DirectoryReply: ~Copyable {
     record.set(length - 8, UInt64(0))  // the padding, then partly overwritten by the name
     let isLookedUp = isPlus && entry.node.rawValue != 0 && !name.isDots
     if isPlus { entry.encode(node: isLookedUp ? entry.node : NodeID(rawValue: 0), into: &record) }
-    record.set(start, entry.inode)
-    record.set(start + 8, next)
-    record.set(start + 16, UInt32(name.byteCount))
-    record.set(start + 20, (entry.attributes.mode & S_IFMT) >> 12)  // DT_* of dirent.h
+    let type = (entry.attributes.mode & S_IFMT) >> 12  // DT_* of dirent.h
+    record.store(
+      weft_fuse_dirent(ino: entry.inode, off: next, namelen: UInt32(name.byteCount), type: type), at: start)
     record.set(start + DirectoryReply.nameOffset, bytes: name)
     count += length
     return isLookedUp ? .lookedUp : .listed
   }
 
-  private static let nameOffset = 24
+  private static var nameOffset: Int { weft_fuse_dirent.byteCount }
 
   /// Calls `body` with the nodes that the first `count` bytes of readdirplus records count lookups of.
   static func forEachLookup(in records: RawSpan, _ body: (NodeID) -> Void) {
     var start = 0
-    while start + Entry.byteCount + nameOffset <= records.byteCount {
-      let node = NodeID(rawValue: records.u64(start))
+    while let entry = try? records.load(fuse_entry_out.self, at: start),
+      let record = try? records.load(weft_fuse_dirent.self, at: start + Entry.byteCount)
+    {
+      let node = NodeID(rawValue: entry.nodeid)
       if node.rawValue != 0 { body(node) }
-      let nameLength = Int(records.u32(start + Entry.byteCount + 16))
-      start += (Entry.byteCount + nameOffset + nameLength + 7) & ~7
+      start += (Entry.byteCount + nameOffset + Int(record.namelen) + 7) & ~7
     }
   }
 
@@ -90,16 +91,14 @@ public struct DirectoryReply: ~Copyable {
     let records = UnsafeRawBufferPointer(rebasing: buffer[..<count])
     var listed: [Listed] = []
     var start = 0
-    while start < records.count {
-      let record = start + (isPlus ? Entry.byteCount : 0)
-      let length = Int(records.bytes.u32(record + 16))
-      let name = record + DirectoryReply.nameOffset
+    while true {
+      let place = start + (isPlus ? Entry.byteCount : 0)
+      guard let record = try? records.bytes.load(weft_fuse_dirent.self, at: place) else { return listed }
+      let name = place + DirectoryReply.nameOffset
+      let end = name + Int(record.namelen)
       listed.append(
-        Listed(
-          name: String(decoding: records[name..<(name + length)], as: UTF8.self),
-          inode: records.bytes.u64(record), next: records.bytes.u64(record + 8)))
-      start = (name + length + 7) & ~7
+        Listed(name: String(decoding: records[name..<end], as: UTF8.self), inode: record.ino, next: record.off))
+      start = (end + 7) & ~7
     }
-    return listed
   }
 }

@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 import Platform
 
@@ -180,19 +181,19 @@ public struct OpenFlags: OptionSet, Sendable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// Every read and write becomes a request; the page cache is not used. FOPEN_DIRECT_IO.
-  public static let directIO = OpenFlags(rawValue: 1 << 0)
+  public static let directIO = OpenFlags(rawValue: UInt32(FOPEN_DIRECT_IO))
   /// What the page cache holds of the file stays valid; without it an open drops it. FOPEN_KEEP_CACHE.
-  public static let keepCache = OpenFlags(rawValue: 1 << 1)
+  public static let keepCache = OpenFlags(rawValue: UInt32(FOPEN_KEEP_CACHE))
   /// lseek(2) fails with ESPIPE. FOPEN_NONSEEKABLE.
-  public static let nonseekable = OpenFlags(rawValue: 1 << 2)
+  public static let nonseekable = OpenFlags(rawValue: UInt32(FOPEN_NONSEEKABLE))
   /// The kernel may keep the directory's contents and answer readers from them. FOPEN_CACHE_DIR.
-  public static let cacheDirectory = OpenFlags(rawValue: 1 << 3)
+  public static let cacheDirectory = OpenFlags(rawValue: UInt32(FOPEN_CACHE_DIR))
   /// There is no file position at all. FOPEN_STREAM.
-  public static let stream = OpenFlags(rawValue: 1 << 4)
+  public static let stream = OpenFlags(rawValue: UInt32(FOPEN_STREAM))
   /// close(2) neither writes back nor flushes. FOPEN_NOFLUSH.
-  public static let noFlush = OpenFlags(rawValue: 1 << 5)
+  public static let noFlush = OpenFlags(rawValue: UInt32(FOPEN_NOFLUSH))
   /// Direct writes of one file may come at the same time. FOPEN_PARALLEL_DIRECT_WRITES.
-  public static let parallelDirectWrites = OpenFlags(rawValue: 1 << 6)
+  public static let parallelDirectWrites = OpenFlags(rawValue: UInt32(FOPEN_PARALLEL_DIRECT_WRITES))
 }
 
 /// The answer to an open: a handle that later requests repeat.

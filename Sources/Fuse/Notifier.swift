@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 import Platform
 
@@ -23,10 +24,8 @@ public struct Notifier<Door: Transport>: Sendable {
   ///   - offset: first byte; negative to drop attributes only.
   ///   - length: bytes; zero or less for all behind `offset`.
   public func invalidate(_ node: NodeID, from offset: Int64 = 0, count length: Int64 = 0) throws(Errno) {
-    try send(code: 2, bodyByteCount: 24) { body in
-      body.set(0, node.rawValue)
-      body.set(8, offset)
-      body.set(16, length)
+    try send(FUSE_NOTIFY_INVAL_INODE, bodyByteCount: fuse_notify_inval_inode_out.byteCount) { body in
+      body.store(fuse_notify_inval_inode_out(ino: node.rawValue, off: offset, len: length))
     }
   }
 
@@ -42,12 +41,12 @@ public struct Notifier<Door: Transport>: Sendable {
     guard (1...DirectoryReply.longestName).contains(length) else { throw .invalidArgument }
     // Closures cannot take a RawSpan along; a pointer for the duration of the call they can.
     try name.withUnsafeBytes { (pointer) throws(Errno) in
-      try send(code: 3, bodyByteCount: 16 + length + 1) { body in
-        body.set(0, directory.rawValue)
-        body.set(8, UInt32(length))
-        body.set(12, UInt32(expireOnly ? 1 : 0))  // FUSE_EXPIRE_ONLY
-        body.set(16, bytes: pointer.bytes)
-        body.set(16 + length, UInt8(0))
+      let start = fuse_notify_inval_entry_out.byteCount
+      try send(FUSE_NOTIFY_INVAL_ENTRY, bodyByteCount: start + length + 1) { body in
+        let flags = expireOnly ? UInt32(FUSE_EXPIRE_ONLY) : 0
+        body.store(fuse_notify_inval_entry_out(parent: directory.rawValue, namelen: UInt32(length), flags: flags))
+        body.set(start, bytes: pointer.bytes)
+        body.set(start + length, UInt8(0))
       }
     }
   }
@@ -55,15 +54,16 @@ public struct Notifier<Door: Transport>: Sendable {
   /// Has the kernel ask again for every name when it is next used; FUSE_NOTIFY_INC_EPOCH. Unlike the others this waits for
   /// no lock, so a process that is killed meanwhile leaves nobody waiting for it.
   /// - Throws: EINVAL before Linux 6.16.
-  public func expireNames() throws(Errno) { try send(code: 8, bodyByteCount: 0) { _ in } }
+  public func expireNames() throws(Errno) { try send(FUSE_NOTIFY_INC_EPOCH, bodyByteCount: 0) { _ in } }
 
   private func send(
-    code: Int32, bodyByteCount: Int, _ encode: (inout MutableRawSpan) -> Void
+    _ code: fuse_notify_code, bodyByteCount: Int, _ encode: (inout MutableRawSpan) -> Void
   ) throws(Errno) {
-    let failure = withUnsafeTemporaryAllocation(byteCount: 16 + bodyByteCount, alignment: 8) { bytes -> Errno? in
-      var header = UnsafeMutableRawBufferPointer(rebasing: bytes[..<16]).mutableBytes
-      ReplyHeader(notification: code, bodyByteCount: bodyByteCount).encode(into: &header)
-      var body = UnsafeMutableRawBufferPointer(rebasing: bytes[16...]).mutableBytes
+    let start = ReplyHeader.byteCount
+    let failure = withUnsafeTemporaryAllocation(byteCount: start + bodyByteCount, alignment: 8) { bytes -> Errno? in
+      var header = UnsafeMutableRawBufferPointer(rebasing: bytes[..<start]).mutableBytes
+      ReplyHeader(notification: Int32(code.rawValue), bodyByteCount: bodyByteCount).encode(into: &header)
+      var body = UnsafeMutableRawBufferPointer(rebasing: bytes[start...]).mutableBytes
       encode(&body)
       return withUnsafePointer(to: iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)) { part -> Errno? in
         do throws(Errno) {

@@ -1,8 +1,9 @@
+import CFuse
 import Platform
 
 /// The 40 bytes in front of every request: `struct fuse_in_header`.
 struct RequestHeader: Equatable {
-  static let byteCount = 40
+  static var byteCount: Int { fuse_in_header.byteCount }
 
   /// Bytes of the whole request, this header among them.
   let length: UInt32
@@ -19,19 +20,19 @@ struct RequestHeader: Equatable {
 
   /// Reads the header; nil when there are too few bytes for one.
   init?(parsing bytes: RawSpan) {
-    guard bytes.byteCount >= RequestHeader.byteCount else { return nil }
-    length = bytes.u32(0)
-    opcode = bytes.u32(4)
-    unique = bytes.u64(8)
-    node = NodeID(rawValue: bytes.u64(16))
-    caller = Caller(userID: bytes.u32(24), groupID: bytes.u32(28), processID: bytes.u32(32))
-    extensionByteCount = Int(bytes.u16(36)) * 8
+    guard let header = try? bytes.load(fuse_in_header.self) else { return nil }
+    length = header.len
+    opcode = header.opcode
+    unique = header.unique
+    node = NodeID(rawValue: header.nodeid)
+    caller = Caller(userID: header.uid, groupID: header.gid, processID: header.pid)
+    extensionByteCount = Int(header.total_extlen) * 8
   }
 }
 
 /// The 16 bytes in front of every reply and notification: `struct fuse_out_header`.
 struct ReplyHeader {
-  static let byteCount = 16
+  static var byteCount: Int { fuse_out_header.byteCount }
 
   /// Bytes of the whole reply, this header among them.
   var length: UInt32
@@ -62,9 +63,7 @@ struct ReplyHeader {
   }
 
   func encode(into bytes: inout MutableRawSpan) {
-    bytes.set(0, length)
-    bytes.set(4, error)
-    bytes.set(8, unique)
+    bytes.store(fuse_out_header(len: length, error: error, unique: unique))
   }
 
   /// The kernel takes 1...511 for error numbers; anything else would make it ignore the reply, and its caller wait for

@@ -1,3 +1,4 @@
+import CFuse
 import Platform
 
 // What a famfs kernel asks: GET_FMAP and GET_DAXDEV, of the kernel's patch series of January 2026. Mainline's header has
@@ -11,70 +12,60 @@ extension MemoryMap {
   /// Bytes of the longest reply that it takes.
   static let maxByteCount = 32768
 
-  /// `struct fuse_famfs_fmap_header`.
-  private static let headerByteCount = 32
-  /// `struct fuse_famfs_simple_ext` and `struct fuse_famfs_iext`.
-  private static let recordByteCount = 24
-  private static let version: UInt16 = 1
-
   /// Bytes of the reply.
   /// - Throws: EFBIG for more runs, stripes or strips than the kernel takes.
   func byteCount() throws(Errno) -> Int {
-    let records: Int
+    var count = weft_famfs_fmap_header.byteCount
     switch layout {
     case .simple(let runs):
       guard runs.count <= MemoryMap.maxRuns else { throw .fileTooLarge }
-      records = runs.count
+      count += runs.count * weft_famfs_simple_ext.byteCount
     case .interleaved(let stripes):
       guard stripes.count <= MemoryMap.maxRuns, stripes.allSatisfy({ $0.strips.count <= MemoryMap.maxStrips }) else {
         throw .fileTooLarge
       }
-      records = stripes.reduce(0) { $0 + 1 + $1.strips.count }
+      for stripe in stripes {
+        count += weft_famfs_iext.byteCount + stripe.strips.count * weft_famfs_simple_ext.byteCount
+      }
     }
-    let count = MemoryMap.headerByteCount + records * MemoryMap.recordByteCount
     guard count <= MemoryMap.maxByteCount else { throw .fileTooLarge }
     return count
   }
 
   /// Writes `byteCount()` bytes.
   func encode(into bytes: inout MutableRawSpan) {
-    let (type, count): (UInt32, Int) =
-      switch layout {
-      case .simple(let runs): (0, runs.count)
-      case .interleaved(let stripes): (1, stripes.count)
-      }
-    bytes.set(0, purpose.rawValue)
-    bytes.set(1, UInt8(0))
-    bytes.set(2, MemoryMap.version)
-    bytes.set(4, type)
-    bytes.set(8, UInt32(count))
-    bytes.set(12, UInt32(0))
-    bytes.set(16, size)
-    bytes.set(24, UInt64(0))
-    var place = MemoryMap.headerByteCount
+    var header = weft_famfs_fmap_header()
+    header.file_type = purpose.rawValue
+    header.fmap_version = UInt16(WEFT_FAMFS_FMAP_VERSION)
+    header.file_size = size
+    var place = weft_famfs_fmap_header.byteCount
     switch layout {
     case .simple(let runs):
+      header.ext_type = WEFT_FAMFS_EXT_SIMPLE.rawValue
+      header.nextents = UInt32(runs.count)
       for run in runs { run.encode(into: &bytes, at: &place) }
     case .interleaved(let stripes):
+      header.ext_type = WEFT_FAMFS_EXT_INTERLEAVE.rawValue
+      header.nextents = UInt32(stripes.count)
       for stripe in stripes {
-        bytes.set(place, UInt32(stripe.strips.count))
-        bytes.set(place + 4, stripe.chunkSize)
-        bytes.set(place + 8, stripe.strips.reduce(0) { $0 &+ $1.length })
-        bytes.set(place + 16, UInt64(0))
-        place += MemoryMap.recordByteCount
+        var extent = weft_famfs_iext()
+        extent.ie_nstrips = UInt32(stripe.strips.count)
+        extent.ie_chunk_size = stripe.chunkSize
+        extent.ie_nbytes = stripe.strips.reduce(0) { $0 &+ $1.length }
+        bytes.store(extent, at: place)
+        place += weft_famfs_iext.byteCount
         for strip in stripe.strips { strip.encode(into: &bytes, at: &place) }
       }
     }
+    bytes.store(header)
   }
 }
 
 extension MemoryMap.Run {
   fileprivate func encode(into bytes: inout MutableRawSpan, at place: inout Int) {
-    bytes.set(place, device)
-    bytes.set(place + 4, UInt32(0))
-    bytes.set(place + 8, offset)
-    bytes.set(place + 16, length)
-    place += 24
+    let extent = weft_famfs_simple_ext(se_devindex: device, reserved: 0, se_offset: offset, se_len: length)
+    bytes.store(extent, at: place)
+    place += weft_famfs_simple_ext.byteCount
   }
 }
 
@@ -89,16 +80,16 @@ struct MemoryDeviceRequest {
       guard let index = UInt32(exactly: node.rawValue) else { throw .noDevice }
       self.index = index
     } else {
-      try bytes.require(4)
-      index = bytes.u32(0)
+      index = try bytes.load(weft_famfs_get_daxdev_in.self).daxdev_num
     }
   }
 }
 
 /// `struct fuse_daxdev_out`.
 struct MemoryDeviceReply {
-  static let byteCount = 280
-  private static let nameOffset = 24
+  static var byteCount: Int { weft_famfs_daxdev_out.byteCount + longestName + 1 }
+  /// A NUL follows it.
+  private static let longestName = Int(WEFT_FAMFS_DAXDEV_NAME) - 1
 
   let index: UInt16
   let name: [UInt8]
@@ -108,13 +99,16 @@ struct MemoryDeviceReply {
   init(_ index: UInt32, _ name: [UInt8]) throws(Errno) {
     guard let index = UInt16(exactly: index) else { throw .noDevice }
     guard !name.isEmpty, !name.contains(0) else { throw .invalidArgument }
-    guard name.count < MemoryDeviceReply.byteCount - MemoryDeviceReply.nameOffset else { throw .nameTooLong }
+    guard name.count <= MemoryDeviceReply.longestName else { throw .nameTooLong }
     (self.index, self.name) = (index, name)
   }
 
   func encode(into bytes: inout MutableRawSpan) {
-    for offset in stride(from: 0, to: MemoryDeviceReply.byteCount, by: 8) { bytes.set(offset, UInt64(0)) }
-    bytes.set(0, index)
-    bytes.set(MemoryDeviceReply.nameOffset, bytes: name.span.bytes)
+    var out = weft_famfs_daxdev_out()
+    out.index = index
+    bytes.store(out)
+    let start = weft_famfs_daxdev_out.byteCount
+    for offset in start..<MemoryDeviceReply.byteCount { bytes.set(offset, UInt8(0)) }
+    bytes.set(start, bytes: name.span.bytes)
   }
 }

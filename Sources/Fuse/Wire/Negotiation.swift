@@ -1,3 +1,4 @@
+import CFuse
 import Platform
 
 /// Bits of INIT, in both directions; `FUSE_*` in linux/fuse.h. Bits above 31 travel in `flags2`.
@@ -6,57 +7,59 @@ public struct InitFlags: OptionSet, Sendable {
   public let rawValue: UInt64
   /// Flags of these bits.
   public init(rawValue: UInt64) { self.rawValue = rawValue }
-  private init(bit: Int) { rawValue = 1 << UInt64(bit) }
+  // The header's macros are of two types: those of the upper half say so by a suffix.
+  private init(_ bit: Int32) { rawValue = UInt64(bit) }
+  private init(_ bit: UInt64) { rawValue = bit }
 
   /// FUSE_ASYNC_READ: several reads of one file at a time.
-  public static let asyncRead = InitFlags(bit: 0)
+  public static let asyncRead = InitFlags(FUSE_ASYNC_READ)
   /// FUSE_POSIX_LOCKS: fcntl(2) locks are the server's business.
-  public static let posixLocks = InitFlags(bit: 1)
+  public static let posixLocks = InitFlags(FUSE_POSIX_LOCKS)
   /// FUSE_ATOMIC_O_TRUNC: open(2) with O_TRUNC comes as one request, and not as OPEN and SETATTR. Never wanted: each
   /// `open` would have to do what `setattr` does already.
-  public static let atomicTruncate = InitFlags(bit: 3)
+  public static let atomicTruncate = InitFlags(FUSE_ATOMIC_O_TRUNC)
   /// FUSE_BIG_WRITES: writes of more than a page.
-  public static let bigWrites = InitFlags(bit: 5)
+  public static let bigWrites = InitFlags(FUSE_BIG_WRITES)
   /// FUSE_DONT_MASK: the umask is the server's to apply. Never wanted: it serves default ACLs alone, which replace
   /// the umask, and nothing here has them.
-  public static let dontMask = InitFlags(bit: 6)
+  public static let dontMask = InitFlags(FUSE_DONT_MASK)
   /// FUSE_FLOCK_LOCKS: flock(2) locks are the server's business.
-  public static let flockLocks = InitFlags(bit: 10)
+  public static let flockLocks = InitFlags(FUSE_FLOCK_LOCKS)
   /// FUSE_AUTO_INVAL_DATA: cached pages are dropped when the modification time changes.
-  public static let autoInvalidateData = InitFlags(bit: 12)
+  public static let autoInvalidateData = InitFlags(FUSE_AUTO_INVAL_DATA)
   /// FUSE_DO_READDIRPLUS: directories are read with their entries' attributes.
-  public static let readdirplus = InitFlags(bit: 13)
+  public static let readdirplus = InitFlags(FUSE_DO_READDIRPLUS)
   /// FUSE_READDIRPLUS_AUTO: ... where that seems to pay.
-  public static let readdirplusAuto = InitFlags(bit: 14)
+  public static let readdirplusAuto = InitFlags(FUSE_READDIRPLUS_AUTO)
   /// FUSE_ASYNC_DIO: direct I/O in several requests at a time.
-  public static let asyncDirectIO = InitFlags(bit: 15)
+  public static let asyncDirectIO = InitFlags(FUSE_ASYNC_DIO)
   /// FUSE_WRITEBACK_CACHE: the kernel gathers writes. Never wanted: written data must reach the memory at once.
-  public static let writebackCache = InitFlags(bit: 16)
+  public static let writebackCache = InitFlags(FUSE_WRITEBACK_CACHE)
   /// FUSE_NO_OPEN_SUPPORT: ENOSYS to OPEN ends all opening.
-  public static let noOpen = InitFlags(bit: 17)
+  public static let noOpen = InitFlags(FUSE_NO_OPEN_SUPPORT)
   /// FUSE_PARALLEL_DIROPS: lookups and readdir of one directory at a time.
-  public static let parallelDirectoryOperations = InitFlags(bit: 18)
+  public static let parallelDirectoryOperations = InitFlags(FUSE_PARALLEL_DIROPS)
   /// FUSE_ABORT_ERROR: a read of /dev/fuse says ECONNABORTED when the connection was aborted, not unmounted.
-  public static let abortError = InitFlags(bit: 21)
+  public static let abortError = InitFlags(FUSE_ABORT_ERROR)
   /// FUSE_MAX_PAGES: the answer's `max_pages` counts.
-  public static let maxPages = InitFlags(bit: 22)
+  public static let maxPages = InitFlags(FUSE_MAX_PAGES)
   /// FUSE_NO_OPENDIR_SUPPORT: ENOSYS to OPENDIR ends all opening of directories.
-  public static let noOpendir = InitFlags(bit: 24)
+  public static let noOpendir = InitFlags(FUSE_NO_OPENDIR_SUPPORT)
   /// FUSE_EXPLICIT_INVAL_DATA: cached pages are dropped by notification only.
-  public static let explicitInvalidation = InitFlags(bit: 25)
+  public static let explicitInvalidation = InitFlags(FUSE_EXPLICIT_INVAL_DATA)
   /// FUSE_HANDLE_KILLPRIV_V2: the server clears setuid and setgid where a request says so.
-  public static let handleKillPrivilegesV2 = InitFlags(bit: 28)
+  public static let handleKillPrivilegesV2 = InitFlags(FUSE_HANDLE_KILLPRIV_V2)
   /// FUSE_INIT_EXT: `flags2` counts.
-  public static let initExtension = InitFlags(bit: 30)
+  public static let initExtension = InitFlags(FUSE_INIT_EXT)
   /// FUSE_HAS_EXPIRE_ONLY: INVAL_ENTRY may expire a name instead of dropping it.
-  public static let expireOnly = InitFlags(bit: 35)
+  public static let expireOnly = InitFlags(FUSE_HAS_EXPIRE_ONLY)
   /// FUSE_DIRECT_IO_ALLOW_MMAP: files opened for direct I/O may be mapped shared.
-  public static let directIOAllowMmap = InitFlags(bit: 36)
+  public static let directIOAllowMmap = InitFlags(FUSE_DIRECT_IO_ALLOW_MMAP)
   /// FUSE_DAX_FMAP: the kernel reads, writes and maps files' memory by itself. Of kernels with famfs only: in mainline
   /// the bit is FUSE_HAS_IO_URING_BUFPOOL, so it is wanted only where `KernelProbes` say `.pulled`.
-  public static let daxFileMaps = InitFlags(bit: 43)
+  public static let daxFileMaps = InitFlags(WEFT_FUSE_DAX_FMAP)
   /// FUSE_HAS_SYNCFS: sync(2) and syncfs(2) ask the server.
-  public static let syncFileSystem = InitFlags(bit: 44)
+  public static let syncFileSystem = InitFlags(WEFT_FUSE_HAS_SYNCFS)
 
   /// What every session wants if the kernel offers it. Locks are not among them: the kernel keeps those that are local.
   static let usual: InitFlags = [
@@ -80,27 +83,31 @@ struct InitOffer: Equatable {
     self.flags = flags
   }
 
-  /// Reads 16 bytes, and four more that kernels since 7.36 send. Of another major version nothing else is certain.
+  /// Bytes of `major` and `minor`, which every version has.
+  private static let versionByteCount = 8
+  /// Bytes before `flags2`, which kernels before 7.36 end with.
+  private static let leastByteCount = 16
+
+  /// Of another major version nothing but the version is certain.
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(8)
-    major = bytes.u32(0)
-    minor = bytes.u32(4)
-    guard major == 7 else {
-      maxReadahead = 0
-      flags = []
+    let start = try bytes.load(fuse_init_in.self, first: InitOffer.versionByteCount)
+    (major, minor) = (start.major, start.minor)
+    guard major == Negotiation.major else {
+      (maxReadahead, flags) = (0, [])
       return
     }
-    try bytes.require(16)
-    maxReadahead = bytes.u32(8)
-    let low = InitFlags(rawValue: UInt64(bytes.u32(12)))
-    let high = low.contains(.initExtension) && bytes.byteCount >= 20 ? UInt64(bytes.u32(16)) << 32 : 0
+    let count = max(InitOffer.leastByteCount, min(bytes.byteCount, fuse_init_in.byteCount))
+    let offer = try bytes.load(fuse_init_in.self, first: count)
+    maxReadahead = offer.max_readahead
+    let low = InitFlags(rawValue: UInt64(offer.flags))
+    let high = low.contains(.initExtension) ? UInt64(offer.flags2) << 32 : 0
     flags = low.union(InitFlags(rawValue: high))
   }
 }
 
-/// What we answer: `struct fuse_init_out`. Always all 64 bytes, which every kernel since 7.23 expects.
+/// What we answer: `struct fuse_init_out`. Always all of it, which every kernel since 7.23 expects.
 struct InitAnswer: Equatable {
-  static let byteCount = 64
+  static var byteCount: Int { fuse_init_out.byteCount }
 
   var major: UInt32
   var minor: UInt32
@@ -113,18 +120,18 @@ struct InitAnswer: Equatable {
   var maxPages: UInt16
 
   func encode(into bytes: inout MutableRawSpan) {
-    bytes.set(0, major)
-    bytes.set(4, minor)
-    bytes.set(8, maxReadahead)
-    bytes.set(12, UInt32(truncatingIfNeeded: flags.rawValue))
-    bytes.set(16, maxBackground)
-    bytes.set(18, congestionThreshold)
-    bytes.set(20, maxWrite)
-    bytes.set(24, timeGranularity)
-    bytes.set(28, maxPages)
-    bytes.set(30, UInt16(0))  // map_alignment
-    bytes.set(32, UInt32(truncatingIfNeeded: flags.rawValue >> 32))
-    for offset in stride(from: 36, to: InitAnswer.byteCount, by: 4) { bytes.set(offset, UInt32(0)) }
+    var out = fuse_init_out()
+    out.major = major
+    out.minor = minor
+    out.max_readahead = maxReadahead
+    out.flags = UInt32(truncatingIfNeeded: flags.rawValue)
+    out.flags2 = UInt32(truncatingIfNeeded: flags.rawValue >> 32)
+    out.max_background = maxBackground
+    out.congestion_threshold = congestionThreshold
+    out.max_write = maxWrite
+    out.time_gran = timeGranularity
+    out.max_pages = maxPages
+    bytes.store(out)
   }
 }
 
@@ -138,7 +145,8 @@ public struct Agreement: Equatable, Sendable {
 
 /// INIT as a state machine without I/O: offers go in, answers come out, and at some point there is an agreement.
 struct Negotiation: Sendable {
-  static let major: UInt32 = 7
+  static let major = UInt32(FUSE_KERNEL_VERSION)
+  /// `facts.c` compares it with the header's.
   static let newestMinor: UInt32 = 46
   static let oldestMinor: UInt32 = 31
 

@@ -1,4 +1,5 @@
-/// What a request asks for; the numbers of `enum fuse_opcode` in linux/fuse.h.
+/// What a request asks for; the numbers of `enum fuse_opcode` in linux/fuse.h. Swift wants literals here, so a test
+/// compares them with the header.
 public enum Opcode: UInt32, Sendable, CaseIterable {
   /// FUSE_LOOKUP: a name becomes a node.
   case lookup = 1

@@ -1,30 +1,30 @@
+import CFuse
 import Platform
 
-// The bodies of replies, written at the offsets of linux/fuse.h. Every byte of a structure is written: the buffers are
-// used again and again, and nothing of an earlier reply may leak into a later one.
+// The bodies of replies. Each is stored whole: the buffers are used again and again, and nothing of an earlier reply may
+// leak into a later one.
 
 extension Attributes {
   /// `struct fuse_attr`.
-  static let byteCount = 88
-
-  func encode(node: NodeID, into bytes: inout MutableRawSpan, at start: Int) {
+  func encoded(node: NodeID) -> fuse_attr {
     let (access, modification, change) = (WireTime(accessTime), WireTime(modificationTime), WireTime(changeTime))
-    bytes.set(start, inode ?? node.rawValue)
-    bytes.set(start + 8, size)
-    bytes.set(start + 16, blocks)
-    bytes.set(start + 24, access.seconds)
-    bytes.set(start + 32, modification.seconds)
-    bytes.set(start + 40, change.seconds)
-    bytes.set(start + 48, access.nanoseconds)
-    bytes.set(start + 52, modification.nanoseconds)
-    bytes.set(start + 56, change.nanoseconds)
-    bytes.set(start + 60, mode)
-    bytes.set(start + 64, linkCount)
-    bytes.set(start + 68, userID)
-    bytes.set(start + 72, groupID)
-    bytes.set(start + 76, specialDevice)
-    bytes.set(start + 80, blockSize)
-    bytes.set(start + 84, UInt32(0))  // flags
+    var attr = fuse_attr()
+    attr.ino = inode ?? node.rawValue
+    attr.size = size
+    attr.blocks = blocks
+    attr.atime = UInt64(bitPattern: access.seconds)
+    attr.mtime = UInt64(bitPattern: modification.seconds)
+    attr.ctime = UInt64(bitPattern: change.seconds)
+    attr.atimensec = access.nanoseconds
+    attr.mtimensec = modification.nanoseconds
+    attr.ctimensec = change.nanoseconds
+    attr.mode = mode
+    attr.nlink = linkCount
+    attr.uid = userID
+    attr.gid = groupID
+    attr.rdev = specialDevice
+    attr.blksize = blockSize
+    return attr
   }
 }
 
@@ -53,93 +53,100 @@ struct WireLifetime: Equatable {
 }
 
 extension Entry {
-  /// `struct fuse_entry_out`.
-  static let byteCount = 128
+  /// Bytes of `struct fuse_entry_out`.
+  static var byteCount: Int { fuse_entry_out.byteCount }
 
   /// - Parameter node: what to say instead of the entry's own node: zero for one that is not looked up.
   func encode(node: NodeID, into bytes: inout MutableRawSpan, at start: Int = 0) {
     let (name, rest) = (WireLifetime(nameLifetime), WireLifetime(attributeLifetime))
-    bytes.set(start, node.rawValue)
-    bytes.set(start + 8, generation)
-    bytes.set(start + 16, name.seconds)
-    bytes.set(start + 24, rest.seconds)
-    bytes.set(start + 32, name.nanoseconds)
-    bytes.set(start + 36, rest.nanoseconds)
-    attributes.encode(node: self.node, into: &bytes, at: start + 40)
+    var out = fuse_entry_out()
+    out.nodeid = node.rawValue
+    out.generation = generation
+    out.entry_valid = name.seconds
+    out.entry_valid_nsec = name.nanoseconds
+    out.attr_valid = rest.seconds
+    out.attr_valid_nsec = rest.nanoseconds
+    out.attr = attributes.encoded(node: self.node)
+    bytes.store(out, at: start)
   }
 }
 
 extension CachedAttributes {
-  /// `struct fuse_attr_out`.
-  static let byteCount = 104
-  /// `struct fuse_statx_out`: 32 bytes and a `struct fuse_statx`.
-  static let statxByteCount = 288
+  /// Bytes of `struct fuse_attr_out`.
+  static var byteCount: Int { fuse_attr_out.byteCount }
+  /// Bytes of `struct fuse_statx_out`.
+  static var statxByteCount: Int { fuse_statx_out.byteCount }
 
   func encode(node: NodeID, into bytes: inout MutableRawSpan) {
     let valid = WireLifetime(lifetime)
-    bytes.set(0, valid.seconds)
-    bytes.set(8, valid.nanoseconds)
-    bytes.set(12, UInt32(0))
-    attributes.encode(node: node, into: &bytes, at: 16)
+    var out = fuse_attr_out()
+    out.attr_valid = valid.seconds
+    out.attr_valid_nsec = valid.nanoseconds
+    out.attr = attributes.encoded(node: node)
+    bytes.store(out)
   }
 
   func encodeStatx(node: NodeID, into bytes: inout MutableRawSpan) {
-    for offset in stride(from: 0, to: CachedAttributes.statxByteCount, by: 8) { bytes.set(offset, UInt64(0)) }
     let valid = WireLifetime(lifetime)
-    bytes.set(0, valid.seconds)
-    bytes.set(8, valid.nanoseconds)
-    let basicStats: UInt32 = 0x7ff
-    let birthTime: UInt32 = 0x800
-    bytes.set(32, attributes.birthTime == nil ? basicStats : basicStats | birthTime)
-    bytes.set(36, attributes.blockSize)
-    bytes.set(48, attributes.linkCount)
-    bytes.set(52, attributes.userID)
-    bytes.set(56, attributes.groupID)
-    bytes.set(60, UInt16(truncatingIfNeeded: attributes.mode))
-    bytes.set(64, attributes.inode ?? node.rawValue)
-    bytes.set(72, attributes.size)
-    bytes.set(80, attributes.blocks)
-    encode(attributes.accessTime, into: &bytes, at: 96)
-    encode(attributes.birthTime ?? 0, into: &bytes, at: 112)
-    encode(attributes.changeTime, into: &bytes, at: 128)
-    encode(attributes.modificationTime, into: &bytes, at: 144)
-    // The protocol's rdev is the kernel's new_encode_dev: 8 low bits of minor, 12 of major, 12 more of minor.
-    bytes.set(160, attributes.specialDevice >> 8 & 0xfff)
-    bytes.set(164, attributes.specialDevice & 0xff | attributes.specialDevice >> 12 & 0xfff00)
-  }
-
-  /// `struct fuse_sx_time`.
-  private func encode(_ time: Int64, into bytes: inout MutableRawSpan, at start: Int) {
-    let time = WireTime(time)
-    bytes.set(start, time.seconds)
-    bytes.set(start + 8, time.nanoseconds)
+    var out = fuse_statx_out()
+    out.attr_valid = valid.seconds
+    out.attr_valid_nsec = valid.nanoseconds
+    out.stat = attributes.encodedStatx(node: node)
+    bytes.store(out)
   }
 }
 
+extension Attributes {
+  /// `struct fuse_statx`.
+  fileprivate func encodedStatx(node: NodeID) -> fuse_statx {
+    var stat = fuse_statx()
+    stat.mask = UInt32(WEFT_STATX_BASIC_STATS) | (birthTime == nil ? 0 : UInt32(WEFT_STATX_BTIME))
+    stat.blksize = blockSize
+    stat.nlink = linkCount
+    stat.uid = userID
+    stat.gid = groupID
+    stat.mode = UInt16(truncatingIfNeeded: mode)
+    stat.ino = inode ?? node.rawValue
+    stat.size = size
+    stat.blocks = blocks
+    stat.atime = WireTime(accessTime).statx
+    stat.btime = WireTime(birthTime ?? 0).statx
+    stat.ctime = WireTime(changeTime).statx
+    stat.mtime = WireTime(modificationTime).statx
+    // The protocol's rdev is the kernel's new_encode_dev: 8 low bits of minor, 12 of major, 12 more of minor.
+    stat.rdev_major = specialDevice >> 8 & 0xfff
+    stat.rdev_minor = specialDevice & 0xff | specialDevice >> 12 & 0xfff00
+    return stat
+  }
+}
+
+extension WireTime {
+  fileprivate var statx: fuse_sx_time { fuse_sx_time(tv_sec: seconds, tv_nsec: nanoseconds, __reserved: 0) }
+}
+
 extension Opened {
-  /// `struct fuse_open_out`.
-  static let byteCount = 16
+  /// Bytes of `struct fuse_open_out`.
+  static var byteCount: Int { fuse_open_out.byteCount }
 
   func encode(into bytes: inout MutableRawSpan, at start: Int = 0) {
-    bytes.set(start, handle.rawValue)
-    bytes.set(start + 8, flags.rawValue)
-    bytes.set(start + 12, UInt32(0))
+    bytes.store(fuse_open_out(fh: handle.rawValue, open_flags: flags.rawValue, backing_id: 0), at: start)
   }
 }
 
 extension FileSystemStatus {
-  /// `struct fuse_statfs_out`.
-  static let byteCount = 80
+  /// Bytes of `struct fuse_statfs_out`.
+  static var byteCount: Int { fuse_statfs_out.byteCount }
 
   func encode(into bytes: inout MutableRawSpan) {
-    bytes.set(0, blocks)
-    bytes.set(8, freeBlocks)
-    bytes.set(16, availableBlocks)
-    bytes.set(24, files)
-    bytes.set(32, freeFiles)
-    bytes.set(40, blockSize)
-    bytes.set(44, longestName)
-    bytes.set(48, blockSize)  // frsize: the unit of the counts above
-    for offset in stride(from: 52, to: FileSystemStatus.byteCount, by: 4) { bytes.set(offset, UInt32(0)) }
+    var out = fuse_statfs_out()
+    out.st.blocks = blocks
+    out.st.bfree = freeBlocks
+    out.st.bavail = availableBlocks
+    out.st.files = files
+    out.st.ffree = freeFiles
+    out.st.bsize = blockSize
+    out.st.namelen = longestName
+    out.st.frsize = blockSize  // the unit of the counts above
+    bytes.store(out)
   }
 }

@@ -1,15 +1,16 @@
+import CFuse
 import Platform
 
-// The bodies of requests, one struct for each with the fields that matter here, read at the offsets of linux/fuse.h.
-// `bytes` starts behind the request's header.
+// The bodies of requests, one struct for each with the fields that matter here. `bytes` starts behind the request's
+// header.
 
 /// `struct fuse_getattr_in`.
 struct GetattrRequest {
   let handle: FileHandle?
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(16)
-    handle = bytes.u32(0) & 1 != 0 ? FileHandle(rawValue: bytes.u64(8)) : nil  // FUSE_GETATTR_FH
+    let body = try bytes.load(fuse_getattr_in.self)
+    handle = body.getattr_flags & UInt32(FUSE_GETATTR_FH) != 0 ? FileHandle(rawValue: body.fh) : nil
   }
 }
 
@@ -18,8 +19,8 @@ struct StatxRequest {
   let handle: FileHandle?
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(24)
-    handle = bytes.u32(0) & 1 != 0 ? FileHandle(rawValue: bytes.u64(8)) : nil  // FUSE_GETATTR_FH
+    let body = try bytes.load(fuse_statx_in.self)
+    handle = body.getattr_flags & UInt32(FUSE_GETATTR_FH) != 0 ? FileHandle(rawValue: body.fh) : nil
   }
 }
 
@@ -31,40 +32,40 @@ struct SetattrRequest {
   /// FATTR_* in linux/fuse.h.
   private struct Valid: OptionSet {
     let rawValue: UInt32
-    static let mode = Valid(rawValue: 1 << 0)
-    static let userID = Valid(rawValue: 1 << 1)
-    static let groupID = Valid(rawValue: 1 << 2)
-    static let size = Valid(rawValue: 1 << 3)
-    static let accessTime = Valid(rawValue: 1 << 4)
-    static let modificationTime = Valid(rawValue: 1 << 5)
-    static let handle = Valid(rawValue: 1 << 6)
-    static let accessTimeNow = Valid(rawValue: 1 << 7)
-    static let modificationTimeNow = Valid(rawValue: 1 << 8)
-    static let killSetID = Valid(rawValue: 1 << 11)
+    static let mode = Valid(rawValue: UInt32(FATTR_MODE))
+    static let userID = Valid(rawValue: UInt32(FATTR_UID))
+    static let groupID = Valid(rawValue: UInt32(FATTR_GID))
+    static let size = Valid(rawValue: UInt32(FATTR_SIZE))
+    static let accessTime = Valid(rawValue: UInt32(FATTR_ATIME))
+    static let modificationTime = Valid(rawValue: UInt32(FATTR_MTIME))
+    static let handle = Valid(rawValue: UInt32(FATTR_FH))
+    static let accessTimeNow = Valid(rawValue: UInt32(FATTR_ATIME_NOW))
+    static let modificationTimeNow = Valid(rawValue: UInt32(FATTR_MTIME_NOW))
+    static let killSetID = Valid(rawValue: UInt32(FATTR_KILL_SUIDGID))
   }
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(88)
-    let valid = Valid(rawValue: bytes.u32(0))
-    handle = valid.contains(.handle) ? FileHandle(rawValue: bytes.u64(8)) : nil
+    let body = try bytes.load(fuse_setattr_in.self)
+    let valid = Valid(rawValue: body.valid)
+    handle = valid.contains(.handle) ? FileHandle(rawValue: body.fh) : nil
     var changes = AttributeChanges()
     if valid.contains(.size) {
-      changes.size = bytes.u64(16)
-      try checkRange(at: bytes.u64(16), count: 0)
+      changes.size = body.size
+      try checkRange(at: body.size, count: 0)
     }
     if valid.contains(.accessTimeNow) {
       changes.accessTime = .now
     } else if valid.contains(.accessTime) {
-      changes.accessTime = .at(try nanoseconds(seconds: bytes.u64(32), nanoseconds: bytes.u32(56)))
+      changes.accessTime = .at(try nanoseconds(seconds: body.atime, nanoseconds: body.atimensec))
     }
     if valid.contains(.modificationTimeNow) {
       changes.modificationTime = .now
     } else if valid.contains(.modificationTime) {
-      changes.modificationTime = .at(try nanoseconds(seconds: bytes.u64(40), nanoseconds: bytes.u32(60)))
+      changes.modificationTime = .at(try nanoseconds(seconds: body.mtime, nanoseconds: body.mtimensec))
     }
-    if valid.contains(.mode) { changes.mode = bytes.u32(68) }
-    if valid.contains(.userID) { changes.userID = bytes.u32(76) }
-    if valid.contains(.groupID) { changes.groupID = bytes.u32(80) }
+    if valid.contains(.mode) { changes.mode = body.mode }
+    if valid.contains(.userID) { changes.userID = body.uid }
+    if valid.contains(.groupID) { changes.groupID = body.gid }
     changes.killsSetID = valid.contains(.killSetID)
     self.changes = changes
   }
@@ -78,11 +79,11 @@ struct MknodRequest {
   let name: Range<Int>
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(16)
-    mode = bytes.u32(0)
-    specialDevice = bytes.u32(4)
-    umask = bytes.u32(8)
-    name = try bytes.entryName(from: 16)
+    let body = try bytes.load(fuse_mknod_in.self)
+    mode = body.mode
+    specialDevice = body.rdev
+    umask = body.umask
+    name = try bytes.entryName(from: fuse_mknod_in.byteCount)
   }
 }
 
@@ -93,10 +94,10 @@ struct MkdirRequest {
   let name: Range<Int>
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(8)
-    mode = bytes.u32(0)
-    umask = bytes.u32(4)
-    name = try bytes.entryName(from: 8)
+    let body = try bytes.load(fuse_mkdir_in.self)
+    mode = body.mode
+    umask = body.umask
+    name = try bytes.entryName(from: fuse_mkdir_in.byteCount)
   }
 }
 
@@ -108,11 +109,11 @@ struct CreateRequest {
   let name: Range<Int>
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(16)
-    intent = OpenIntent(flags: bytes.u32(0), killsSetID: bytes.u32(12) & 1 != 0)  // FUSE_OPEN_KILL_SUIDGID
-    mode = bytes.u32(4)
-    umask = bytes.u32(8)
-    name = try bytes.entryName(from: 16)
+    let body = try bytes.load(fuse_create_in.self)
+    intent = OpenIntent(flags: body.flags, killsSetID: body.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0)
+    mode = body.mode
+    umask = body.umask
+    name = try bytes.entryName(from: fuse_create_in.byteCount)
   }
 }
 
@@ -124,10 +125,15 @@ struct RenameRequest {
   let newName: Range<Int>
 
   init(parsing bytes: RawSpan, hasFlags: Bool) throws(Errno) {
-    let start = hasFlags ? 16 : 8
-    try bytes.require(start)
-    newDirectory = NodeID(rawValue: bytes.u64(0))
-    flags = hasFlags ? RenameFlags(rawValue: bytes.u32(8)) : []
+    let start: Int
+    if hasFlags {
+      let body = try bytes.load(fuse_rename2_in.self)
+      (newDirectory, flags) = (NodeID(rawValue: body.newdir), RenameFlags(rawValue: body.flags))
+      start = fuse_rename2_in.byteCount
+    } else {
+      (newDirectory, flags) = (NodeID(rawValue: try bytes.load(fuse_rename_in.self).newdir), [])
+      start = fuse_rename_in.byteCount
+    }
     name = try bytes.entryName(from: start, isLast: false)
     newName = try bytes.entryName(from: name.upperBound + 1)
     guard flags.isSubset(of: [.noReplace, .exchange]), flags != [.noReplace, .exchange] else { throw .invalidArgument }
@@ -139,8 +145,8 @@ struct OpenRequest {
   let intent: OpenIntent
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(8)
-    intent = OpenIntent(flags: bytes.u32(0), killsSetID: bytes.u32(4) & 1 != 0)  // FUSE_OPEN_KILL_SUIDGID
+    let body = try bytes.load(fuse_open_in.self)
+    intent = OpenIntent(flags: body.flags, killsSetID: body.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0)
   }
 }
 
@@ -153,17 +159,17 @@ struct ReadRequest {
   let count: Int
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(40)
-    handle = FileHandle(rawValue: bytes.u64(0))
-    offset = bytes.u64(8)
-    count = Int(bytes.u32(16))
+    let body = try bytes.load(fuse_read_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    offset = body.offset
+    count = Int(body.size)
     guard count <= SessionSettings.maxTransfer else { throw .invalidArgument }
   }
 }
 
 /// `struct fuse_write_in`; the data follows it.
 struct WriteRequest {
-  static let byteCount = 40
+  static var byteCount: Int { fuse_write_in.byteCount }
 
   let handle: FileHandle
   let offset: UInt64
@@ -171,14 +177,13 @@ struct WriteRequest {
   let intent: WriteIntent
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(WriteRequest.byteCount)
-    handle = FileHandle(rawValue: bytes.u64(0))
-    offset = bytes.u64(8)
-    count = Int(bytes.u32(16))
-    let flags = bytes.u32(20)
+    let body = try bytes.load(fuse_write_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    offset = body.offset
+    count = Int(body.size)
     intent = WriteIntent(
-      flags: bytes.u32(32), killsSetID: flags & 4 != 0,  // FUSE_WRITE_KILL_SUIDGID
-      isWriteBack: flags & 1 != 0)  // FUSE_WRITE_CACHE
+      flags: body.flags, killsSetID: body.write_flags & UInt32(FUSE_WRITE_KILL_SUIDGID) != 0,
+      isWriteBack: body.write_flags & UInt32(FUSE_WRITE_CACHE) != 0)
     guard bytes.byteCount - WriteRequest.byteCount == count else { throw .protocolError }
     try checkRange(at: offset, count: count)
   }
@@ -189,8 +194,7 @@ struct ReleaseRequest {
   let handle: FileHandle
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(24)
-    handle = FileHandle(rawValue: bytes.u64(0))
+    handle = FileHandle(rawValue: try bytes.load(fuse_release_in.self).fh)
   }
 }
 
@@ -199,8 +203,7 @@ struct FlushRequest {
   let handle: FileHandle
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(24)
-    handle = FileHandle(rawValue: bytes.u64(0))
+    handle = FileHandle(rawValue: try bytes.load(fuse_flush_in.self).fh)
   }
 }
 
@@ -210,9 +213,9 @@ struct FsyncRequest {
   let dataOnly: Bool
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(16)
-    handle = FileHandle(rawValue: bytes.u64(0))
-    dataOnly = bytes.u32(8) & 1 != 0  // FUSE_FSYNC_FDATASYNC
+    let body = try bytes.load(fuse_fsync_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    dataOnly = body.fsync_flags & UInt32(FUSE_FSYNC_FDATASYNC) != 0
   }
 }
 
@@ -224,11 +227,11 @@ struct FallocateRequest {
   let mode: FallocateMode
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(32)
-    handle = FileHandle(rawValue: bytes.u64(0))
-    offset = bytes.u64(8)
-    length = bytes.u64(16)
-    mode = FallocateMode(rawValue: bytes.u32(24))
+    let body = try bytes.load(fuse_fallocate_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    offset = body.offset
+    length = body.length
+    mode = FallocateMode(rawValue: body.mode)
     guard mode.isSubset(of: [.keepSize, .punchHole, .zeroRange]) else { throw .notSupported }
     if mode.contains(.punchHole) {
       guard mode == [.punchHole, .keepSize] else { throw .notSupported }
@@ -240,19 +243,18 @@ struct FallocateRequest {
 
 /// `struct fuse_syncfs_in`, which says nothing.
 struct SyncfsRequest {
-  init(parsing bytes: RawSpan) throws(Errno) { try bytes.require(8) }
+  init(parsing bytes: RawSpan) throws(Errno) { _ = try bytes.load(fuse_syncfs_in.self) }
 }
 
 /// `struct fuse_getxattr_in`, of GETXATTR (a name follows) and LISTXATTR.
 struct GetxattrRequest {
-  static let byteCount = 8
+  static var byteCount: Int { fuse_getxattr_in.byteCount }
 
   /// Bytes that the caller has room for; zero asks for the size alone.
   let count: Int
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(GetxattrRequest.byteCount)
-    count = Int(bytes.u32(0))
+    count = Int(try bytes.load(fuse_getxattr_in.self).size)
     guard count <= SessionSettings.maxTransfer else { throw .invalidArgument }
   }
 }
@@ -262,8 +264,7 @@ struct AccessRequest {
   let mask: UInt32
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(8)
-    mask = bytes.u32(0)
+    mask = try bytes.load(fuse_access_in.self).mask
   }
 }
 
@@ -274,10 +275,10 @@ struct LseekRequest {
   let whence: UInt32
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(24)
-    handle = FileHandle(rawValue: bytes.u64(0))
-    offset = bytes.u64(8)
-    whence = bytes.u32(16)
+    let body = try bytes.load(fuse_lseek_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    offset = body.offset
+    whence = body.whence
     try checkRange(at: offset, count: 0)
   }
 }
@@ -287,25 +288,26 @@ struct ForgetRequest {
   let count: UInt64
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(8)
-    count = bytes.u64(0)
+    count = try bytes.load(fuse_forget_in.self).nlookup
   }
 }
 
 /// `struct fuse_batch_forget_in`, which `count` pairs of node and lookup count follow: `struct fuse_forget_one`.
 struct BatchForgetRequest {
+  static var byteCount: Int { fuse_batch_forget_in.byteCount }
+
   let count: Int
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    try bytes.require(8)
-    count = Int(bytes.u32(0))
-    let (size, overflow) = count.multipliedReportingOverflow(by: 16)
-    guard !overflow, size <= bytes.byteCount - 8 else { throw .protocolError }
+    count = Int(try bytes.load(fuse_batch_forget_in.self).count)
+    let (size, overflow) = count.multipliedReportingOverflow(by: fuse_forget_one.byteCount)
+    guard !overflow, size <= bytes.byteCount - BatchForgetRequest.byteCount else { throw .protocolError }
   }
 
   /// The pair at `index`, which is less than `count`.
   func pair(_ index: Int, in bytes: RawSpan) -> (node: NodeID, count: UInt64) {
-    let offset = 8 + index * 16
-    return (NodeID(rawValue: bytes.u64(offset)), bytes.u64(offset + 8))
+    let offset = BatchForgetRequest.byteCount + index * fuse_forget_one.byteCount
+    let pair = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: fuse_forget_one.self)
+    return (NodeID(rawValue: pair.nodeid), pair.nlookup)
   }
 }
