@@ -48,6 +48,12 @@ let package = Package(
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
     tests("CommandsTests", ["Commands", "Famfs", "Memory", "Platform"]),
     tests("IntegrationTests", ["Fuse", "Platform"]),
+    .target(
+      name: "CYardstick", path: "Tests/CYardstick", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
+    .target(
+      name: "Yardstick", dependencies: ["Platform", "CLinux", "CYardstick"], path: "Tests/Yardstick",
+      swiftSettings: strict),
+    tests("YardstickTests", ["Yardstick", "Platform"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,59 @@
+/// A path or a part of one, of any bytes but NUL, as system calls take it.
+struct Name: Sendable, Hashable, Comparable, ExpressibleByStringInterpolation, CustomStringConvertible {
+  let bytes: [UInt8]
+  private let storage: Storage
+
+  private final class Storage: @unchecked Sendable {
+    let start: UnsafeMutablePointer<CChar>
+    init(_ bytes: [UInt8]) {
+      start = .allocate(capacity: bytes.count + 1)
+      for (index, byte) in bytes.enumerated() { start[index] = CChar(bitPattern: byte) }
+      start[bytes.count] = 0
+    }
+    deinit { start.deallocate() }
+  }
+
+  init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+    storage = Storage(bytes)
+  }
+
+  init(_ text: String) { self.init(Array(text.utf8)) }
+
+  /// A name of `count` bytes.
+  init(long count: Int, _ byte: Character = "n") { self.init(String(repeating: byte, count: count)) }
+
+  init(stringLiteral value: String) { self.init(value) }
+
+  init(stringInterpolation parts: Parts) { self.init(parts.bytes) }
+
+  /// What `\( )` in a literal adds: a name's bytes, or what describes the value.
+  struct Parts: StringInterpolationProtocol {
+    var bytes: [UInt8] = []
+    init(literalCapacity: Int, interpolationCount: Int) {}
+    mutating func appendLiteral(_ literal: String) { bytes += literal.utf8 }
+    mutating func appendInterpolation(_ name: Name) { bytes += name.bytes }
+    mutating func appendInterpolation(_ value: some CustomStringConvertible) { bytes += value.description.utf8 }
+  }
+
+  /// Valid as long as the name.
+  var pointer: UnsafePointer<CChar> { UnsafePointer(storage.start) }
+
+  static func == (a: Name, b: Name) -> Bool { a.bytes == b.bytes }
+  static func < (a: Name, b: Name) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
+  func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
+
+  /// For reports: long names are cut.
+  var description: String {
+    let text = String(decoding: bytes.prefix(60), as: UTF8.self)
+    return "\"\(text)\"" + (bytes.count > 60 ? "... (\(bytes.count) bytes)" : "")
+  }
+}
+
+/// The bytes of a text.
+func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+/// Bytes that differ from each other and from those of other seeds.
+func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
+  (0..<count).map { UInt8(truncatingIfNeeded: ($0 &* 31) ^ ($0 >> 8) &+ seed &* 7 &+ 1) }
+}
