@@ -113,7 +113,9 @@ extension Trial {
 
   /// The calls with nil for one of the times leave it as it is (UTIME_OMIT).
   func utimens(_ name: Name, access: Time?, modification: Time?, follow: Bool = true) -> Answer {
-    let times = [access ?? .omit, modification ?? .omit].map { timespec(tv_sec: Int($0.seconds), tv_nsec: $0.nanoseconds) }
+    let times = [access ?? .omit, modification ?? .omit].map {
+      timespec(tv_sec: Int($0.seconds), tv_nsec: $0.nanoseconds)
+    }
     return times.withUnsafeBytes { times in
       let flags = follow ? 0 : Int(AT_SYMLINK_NOFOLLOW)
       return call("utimensat", SYS_utimensat, here, name.address, times.address, flags, names: [name])

@@ -15,8 +15,8 @@ final class File: Sendable {
 
   deinit { if !isClosed.load(ordering: .acquiring) { Glibc.close(number) } }
 
-  private func call(_ label: StaticString, _ call: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0) -> Answer {
-    trial.call(label, call, Int(number), a, b, c, d)
+  func call(_ label: StaticString, _ call: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0) -> Answer {
+    trial.call(label, call, Int(number), a, b, c)
   }
 
   /// Closes it; the answer is close(2)'s.

@@ -12,6 +12,12 @@ struct DirectoryEntry: Equatable {
 }
 
 extension File {
+  /// One getdents64(2), for its answer.
+  func listing(size: Int = 32768) -> Answer {
+    var buffer = [UInt8](repeating: 0, count: size)
+    return buffer.withUnsafeMutableBytes { call("getdents64", SYS_getdents64, $0.address, $0.count) }
+  }
+
   /// The next entries of this directory, as many as fit into `size` bytes; none at its end.
   func entries(size: Int = 32768, file: StaticString = #fileID, line: Int = #line) throws -> [DirectoryEntry] {
     var buffer = [UInt8](repeating: 0, count: size)

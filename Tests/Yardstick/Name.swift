@@ -7,7 +7,8 @@ struct Name: Sendable, Hashable, Comparable, ExpressibleByStringInterpolation, C
     let start: UnsafeMutablePointer<CChar>
     init(_ bytes: [UInt8]) {
       start = .allocate(capacity: bytes.count + 1)
-      for (index, byte) in bytes.enumerated() { start[index] = CChar(bitPattern: byte) }
+      let raw = UnsafeMutableRawBufferPointer(start: start, count: bytes.count)
+      raw.copyBytes(from: bytes)
       start[bytes.count] = 0
     }
     deinit { start.deallocate() }
@@ -55,5 +56,8 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 /// Bytes that differ from each other and from those of other seeds.
 func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
-  (0..<count).map { UInt8(truncatingIfNeeded: ($0 &* 31) ^ ($0 >> 8) &+ seed &* 7 &+ 1) }
+  [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+    for i in 0..<count { buffer[i] = UInt8(truncatingIfNeeded: (i &* 31) ^ (i >> 8) &+ seed &* 7 &+ 1) }
+    filled = count
+  }
 }

@@ -5,7 +5,8 @@ import Platform
 public enum Yardstick {
   /// Every case, by theme.
   public static let cases: [YardstickCase] = [
-    OpenCases.all
+    OpenCases.all, NameCases.all, DirectoryCases.all, LinkCases.all, SymlinkCases.all, RenameCases.all,
+    RenameFlagCases.all,
   ].flatMap { $0 }
 }
 
@@ -32,7 +33,9 @@ public struct YardstickCase: Sendable, CustomStringConvertible {
   public var description: String { "\(theme): \(name)" }
 
   /// What the case needs and the mount does not have. Such a case is skipped, and the test says why.
-  public func lacking(on target: YardstickTarget) -> [YardstickFeature] { needs.filter { !target.features.contains($0) } }
+  public func lacking(on target: YardstickTarget) -> [YardstickFeature] {
+    needs.filter { !target.features.contains($0) }
+  }
 
   /// Runs the case in a new directory of the mount, on a thread whose working directory and umask are its own, and
   /// removes the directory.

@@ -37,6 +37,8 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case longSymlinks
   /// Hard links.
   case hardLinks
+  /// A file can have so few names that one more than there can be is tried: `linkLimit`.
+  case linkLimit
   /// A directory's link count is 2 and the number of its subdirectories.
   case directoryLinkCounts
   /// Times in nanoseconds, not in seconds or coarser.
@@ -70,7 +72,9 @@ public struct YardstickTarget: Sendable {
   /// The first and last second since 1970 that a file's time can have.
   public var seconds: ClosedRange<Int64>
   /// How many names a file can have, when that is few enough to try.
-  public var linkLimit: Int?
+  public var linkLimit: Int? {
+    didSet { features = linkLimit == nil ? features.subtracting([.linkLimit]) : features.union([.linkLimit]) }
+  }
   /// How many bytes a value of an extended attribute can have in any case; up to 65,536.
   public var attributeLimit: Int
   /// How many bytes a file can have at most, when that is less than 2^63 - 1.
@@ -80,7 +84,7 @@ public struct YardstickTarget: Sendable {
   public init(name: String, directory: String, lacking: Set<YardstickFeature> = []) {
     self.name = name
     self.directory = directory
-    features = Set(YardstickFeature.allCases).subtracting(lacking)
+    features = Set(YardstickFeature.allCases).subtracting(lacking).subtracting([.linkLimit])
     seconds = -(1 << 31)...(1 << 31) - 1
     linkLimit = nil
     attributeLimit = 1024
