@@ -42,6 +42,37 @@ import Testing
   }
 }
 
+@Suite struct PipeTests {
+  @Test("a pipe for which there are too few numbers fails, and leaves none of its ends open")
+  func exhausted() async {
+    // In a process of its own: other tests need numbers, too.
+    await #expect(processExitsWith: .success) {
+      var limit = rlimit(rlim_cur: 64, rlim_max: 64)
+      try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+      // pipe(2) takes two numbers, and two more are taken above those of the standard streams.
+      for free in 0..<4 {
+        let taken = PipeTests.openAll()
+        for number in taken.suffix(free) { close(number) }
+        let failure = Result { () throws(Errno) in try Spawn.pipe() }
+        let left = PipeTests.openAll()
+        for number in Set(taken + left) { close(number) }
+        #expect(throws: Errno(rawValue: EMFILE)) { try failure.get() }
+        #expect(left.count == free)
+      }
+    }
+  }
+
+  /// Opens a file until there are no numbers left.
+  private static func openAll() -> [Int32] {
+    var numbers: [Int32] = []
+    while true {
+      let number = open("/dev/null", O_RDONLY | O_CLOEXEC)
+      if number < 0 { return numbers }
+      numbers.append(number)
+    }
+  }
+}
+
 @Suite struct ThreadTests {
   /// What a thread found out about itself.
   private final class Seen: Sendable {
@@ -83,6 +114,24 @@ import Testing
     #expect(facts.isOther)
     #expect(facts.blocksTerm)
     #expect(!facts.blocksBus)
+  }
+
+  @Test("a thread that is neither joined nor kept gives its stack back")
+  func dropped() async {
+    // In a process of its own, which has room for some 100 stacks of 8 MiB.
+    await #expect(processExitsWith: .success) {
+      let status = String(decoding: try readSmallFile("/proc/self/statm"), as: UTF8.self)
+      let pages = try #require(status.split(separator: " ").first.flatMap { UInt64($0) })
+      var limit = rlimit()
+      limit.rlim_cur = rlim_t(pages * UInt64(pageSize) + 1 << 30)
+      limit.rlim_max = limit.rlim_cur
+      try #require(setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0)
+      for _ in 0..<400 {
+        let seen = Seen()
+        _ = try Thread(named: "weft-test") { seen.isNamed.store(true, ordering: .releasing) }
+        while !seen.isNamed.load(ordering: .acquiring) || directoryNames("/proc/self/task").count > 16 { sched_yield() }
+      }
+    }
   }
 
   @Test("starting a thread leaves the starter's signals as they were")
