@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Testing
 
@@ -27,6 +28,31 @@ import Testing
       #expect(MountRecord(text: other)?.device == device)
       #expect(MountRecord(text: other)?.text == other)
     }
+  }
+
+  @Test(
+    "records are read that are the user's own, in the user's own directory", .enabled(if: geteuid() == 0, "needs root"))
+  func owners() throws {
+    let user = UInt32.random(in: 1_000_000_000..<2_000_000_000)
+    let directory = "/tmp/famfs-\(user)"
+    try retrying { mkdir(directory, 0o755) }
+    defer { rmdir(directory) }
+    let path = directory + "/" + RunFolder.prefix + "1" + MountRecord.suffix
+    let file = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o644)
+    defer { unlink(path) }
+    try file.write(MountRecordTests.text)
+    func isFound(directory owner: UInt32, _ mode: UInt32 = 0o755, file writer: UInt32, _ bits: UInt32 = 0o644) -> Bool {
+      chown(directory, owner, 0)
+      chmod(directory, mode)
+      chown(path, writer, 0)
+      chmod(path, bits)
+      return !FoundRecord.all(of: user).isEmpty
+    }
+    #expect(isFound(directory: user, file: user))
+    #expect(!isFound(directory: 0, file: user))
+    #expect(!isFound(directory: user, file: 0))
+    #expect(!isFound(directory: user, 0o775, file: user))
+    #expect(!isFound(directory: user, file: user, 0o646))
   }
 
   @Test(

@@ -127,30 +127,91 @@ struct ForeignMountTests {
       // So it was believed, and the log is what refused the others.
       #expect(try stores(saying: map, in: volume))
       expect(volume.master + "/victim", holds: Array("taken".utf8) + bytes[5...])
+      // Not a damaged log either, where it says that a file lies in the log.
+      let media = Media(volume.device)
+      let entry = Media.entry(try #require(map.firstMatch(of: /entry (\d+)/).flatMap { Int($0.1) }))
+      try media.put(entry + 144, UInt64(Media.log))
+      try media.seal(entry, 536, at: entry + 536)
+      #expect(try !stores(saying: map.replacing(/extent 0 \d+/, with: "extent 0 \(Media.log)"), in: volume))
+      #expect(try media.get(Media.log, 5) != Array("taken".utf8))
     }
   }
 
-  /// Whether files are mapped directly of a mount that root's record vouches for.
-  private func stores(saying map: String, in volume: TestVolume) throws -> Bool {
+  @Test(
+    "a record is believed of root's and own mounts only, and only if that user wrote it",
+    .enabled(if: Machine.hasPython, "needs python3"))
+  func records() throws {
+    try withVictim { volume, bytes, map in
+      let stranger = UInt32.random(in: 1_000_000_000..<2_000_000_000)
+      let strangers = "/tmp/famfs-\(stranger)"
+      try retrying { mkdir(strangers, 0o755) }
+      defer { rmdir(strangers) }
+      try retrying { chown(strangers, stranger, stranger) }
+      for (user, directory) in [(stranger, strangers), (0, "/run/famfs")] {
+        #expect(try !stores(saying: map, in: volume, as: user, record: (directory, stranger)), "\(user)")
+      }
+      expect(volume.master + "/victim", holds: bytes)
+    }
+  }
+
+  @Test("a record stands for the mount that its daemon serves, and for no other")
+  func numbers() throws {
+    try withVolume { volume in
+      let folder = try volume.folder()
+      let status = try FileStatus(path: volume.device)
+      let json = try volume.famfs("status", "--json", volume.master).stdout
+      let uuid = try #require(json.firstMatch(of: /"volume_uuid": *"([^"]+)"/)?.1)
+      for user in [0, ForeignMountTests.stranger] {
+        let foreign = try ForeignMount(
+          at: volume.room.directory("foreign"), source: "any", user: user, serving: Liar(size: 1, map: []))
+        defer { foreign.end() }
+        let lines = "volume \(uuid)\ndevice file \(status.device) \(status.inode)"
+        try withRecord(of: foreign, saying: lines) { record in
+          // The volume's daemon answers there.
+          let link = String(record.dropLast(".record".count))
+          try retrying { symlink(folder, link) }
+          defer { unlink(link) }
+          let named = try volume.famfs("status", foreign.path)
+          #expect(!named.stdout.contains("master"), "\(named)")
+          if user != 0 { #expect(try mountPoint(of: volume) != foreign.path + "\n") }
+        }
+      }
+    }
+  }
+
+  /// Whether files are mapped directly of a mount that a record vouches for.
+  private func stores(
+    saying map: String, in volume: TestVolume, as user: UInt32 = 0,
+    record: (directory: String, writer: UInt32) = ("/run/famfs", 0)
+  ) throws -> Bool {
     let size = map.firstMatch(of: /size (\d+)/).flatMap { UInt64($0.1) } ?? 0
     let foreign = try ForeignMount(
-      at: volume.room.directory("foreign"), source: "any", user: 0, serving: Liar(size: size, map: Array(map.utf8)))
+      at: volume.room.directory("foreign"), source: "any", user: user, serving: Liar(size: size, map: Array(map.utf8)))
     defer { foreign.end() }
-    let device = try #require(Mount.top(at: foreign.path)).device
-    let record = "/run/famfs/mount-\(getpid())-\(device.minor).record"
+    return try withRecord(of: foreign, in: record.directory, by: record.writer) { _ in try store(to: foreign.path) }
+  }
+
+  /// Leaves a record of a mount, as a daemon that lives does.
+  private func withRecord<Result>(
+    of foreign: ForeignMount, in directory: String = "/run/famfs", by writer: UInt32 = 0,
+    saying lines: String = "volume 00000000-0000-0000-0000-000000000000\ndevice char 1",
+    _ body: (_ path: String) throws -> Result
+  ) throws -> Result {
+    let mount = try #require(Mount.top(at: foreign.path)).device
+    let record = directory + "/mount-\(getpid())-\(mount.minor).record"
     let file = try FileDescriptor(opening: record, [.readWrite, .create, .exclusive], mode: 0o644)
     defer { unlink(record) }
+    try retrying { fchown(file.rawValue, writer, writer) }
     try file.lock(byte: 0, exclusive: true)
     try file.write(
       """
       famfs mount 1
-      mount \(device.major):\(device.minor)
-      since 1
-      volume 00000000-0000-0000-0000-000000000000
-      device char 1
+      mount \(mount.major):\(mount.minor)
+      since \(Int64.max)
+      \(lines)
       process 1
 
       """)
-    return try store(to: foreign.path)
+    return try body(record)
   }
 }
