@@ -39,6 +39,11 @@ struct AdmissionTests {
     #expect(admission.enter(5001, user: user) == (false, 2))
     #expect(admission.enter(5002, user: root) == (false, 3))
     #expect(admission.seats.count == Admission.most)
+    // One of another user stays, however old it is.
+    var mixed = Admission()
+    fill(&mixed, 0..<10, user: user + 1, asking: false)
+    fill(&mixed, 10..<10 + share, user: user, asking: false)
+    #expect(mixed.enter(5000, user: user) == (false, 10))
   }
 
   @Test("however many come, a bounded number is kept")

@@ -12,6 +12,7 @@ import Testing
 private final class RecordingDevice: MemoryDevice {
   enum Call: Equatable {
     case read(Range<UInt64>), write(Range<UInt64>), invalidate(Range<UInt64>), writeBack(Range<UInt64>), fence
+    case sync(Range<UInt64>)
   }
 
   let inner: MappedDevice
@@ -61,6 +62,7 @@ private final class RecordingDevice: MemoryDevice {
   func writeBack(at offset: UInt64, count: UInt64) throws(Errno) { note(.writeBack(range(offset, count))) }
   func invalidate(at offset: UInt64, count: UInt64) throws(Errno) { note(.invalidate(range(offset, count))) }
   func fence() { note(.fence) }
+  func sync(at offset: UInt64, count: UInt64) throws(Errno) { note(.sync(range(offset, count))) }
 }
 
 @Suite struct CoherenceTests {
@@ -94,10 +96,10 @@ private final class RecordingDevice: MemoryDevice {
 
     deinit { unlink(path) }
 
-    func write(_ bytes: [UInt8], at offset: UInt64) throws {
-      _ = try bytes.withUnsafeBytes {
-        try files.write(node, .none, at: offset, $0, WriteIntent(), user)
-      }
+    func write(
+      _ bytes: [UInt8], at offset: UInt64, _ handle: FileHandle = .none, _ intent: WriteIntent = WriteIntent()
+    ) throws {
+      _ = try bytes.withUnsafeBytes { try files.write(node, handle, at: offset, $0, intent, user) }
     }
 
     func read(_ node: NodeID, at offset: UInt64, count: Int) throws -> [UInt8] {
@@ -150,5 +152,37 @@ private final class RecordingDevice: MemoryDevice {
     _ = try rig.read(NodeID(.log), at: 0, count: 4096)
     let log: Range<UInt64> = 2 << 20..<(2 << 20) + 4096
     #expect(rig.device.calls() == [.invalidate(log), .read(log)])
+  }
+
+  @Test("fsync, syncfs and a synchronous write past the kernel's cache wait for the disk; other writes do not")
+  func durable() throws {
+    let rig = try Rig(.coherent)
+    let written: [RecordingDevice.Call] = [.write(rig.start..<rig.start + 1), .fence]
+    let file = RecordingDevice.Call.sync(rig.start..<rig.start + 12_288)
+    let direct = rig.files.opened([], .directIO).handle
+    let synchronous = WriteIntent(flags: UInt32(O_DSYNC))
+    try rig.write([1], at: 0, direct)
+    #expect(rig.device.calls() == written)
+    try rig.write([1], at: 0, direct, synchronous)
+    #expect(rig.device.calls() == written + [file])
+    // The kernel sends an fsync behind a synchronous write that goes through its cache.
+    try rig.write([1], at: 0, rig.files.opened([], []).handle, synchronous)
+    #expect(rig.device.calls() == written)
+    try rig.files.fsync(rig.node, .none, dataOnly: true, rig.user)
+    #expect(rig.device.calls() == [file])
+    try rig.files.syncfs(rig.user)
+    #expect(rig.device.calls() == [.sync(0..<16 << 20)])
+  }
+
+  @Test("what is written to a mapping is stored, also if the truncation of the file that it is told of was refused")
+  func writeBack() throws {
+    let rig = try Rig(.coherent)
+    let handle = rig.files.opened([], []).handle
+    var changes = AttributeChanges()
+    changes.size = 1
+    #expect(throws: Errno.notPermitted) { try rig.files.setattr(rig.node, handle, changes, rig.user) }
+    #expect(throws: Errno.notPermitted) { try rig.write([1], at: 0, handle) }
+    try rig.write([2], at: 0, handle, WriteIntent(isWriteBack: true))
+    #expect(try rig.read(rig.node, at: 0, count: 1) == [2])
   }
 }

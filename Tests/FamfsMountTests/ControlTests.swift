@@ -98,6 +98,19 @@ struct ControlLoadTests {
     guard case .status = try daemon.ask(.status) else { throw Errno.invalidArgument }
   }
 
+  @Test("a commit, which may zero gigabytes, and what waits for devices or locks is done beside the thread that serves")
+  func isLong() throws {
+    let server = try TestDaemon().server
+    let long: [ControlRequest] = [
+      .commitStaged("f"), .addDevice("/dev/dax1.0", force: false), .device(1), .forget("f"), .takeOver(force: true),
+      .replay,
+    ]
+    for request in long { #expect(server.isLong(request), "\(request)") }
+    for request in [.status, .device(0), .devices, .peers(from: 0)] as [ControlRequest] {
+      #expect(!server.isLong(request), "\(request)")
+    }
+  }
+
   @Test("hundreds of connections that ask nothing keep nobody out, and are closed")
   func idle() throws {
     let daemon = try TestDaemon(patience: 5_000_000_000)
@@ -175,6 +188,7 @@ private final class TestConnection {
 /// A control server with a volume behind it, and no mount.
 private final class TestDaemon {
   let volume: Volume
+  let server: ControlServer
   private let folder: String
   private let main: TestConnection
 
@@ -197,6 +211,7 @@ private final class TestDaemon {
     ) {
       MountStatus(mountMajor: 0, mountMinor: 0, isMaster: true)
     }
+    self.server = server
     try Thread.detached(named: "control") { server.run() }  // as long as the process
     main = try TestConnection(to: folder + "/" + ControlClient.socketName)
   }

@@ -1,10 +1,10 @@
 import Famfs
-import Fuse
 import Glibc
 import Platform
 import Testing
 
 @testable import FamfsMount
+@testable import Fuse
 
 /// What a mount says of nodes, asked as the session asks.
 @Suite(.timeLimit(.minutes(15)))
@@ -77,10 +77,12 @@ struct NodeTests {
   }
 
   @Test("the page cache is left out by what was agreed with the kernel, whatever its version")
-  func cachePolicy() {
+  func cachePolicy() throws {
     let settings = LiveSettings(coherence: .noncoherent)
+    let files = FamfsFileSystem(volume: try Rig().volume, folder: "", settings: settings)
+    files.began(Agreement(minor: 46, flags: []))
     #expect(settings.cache == .auto)
-    settings.mapsDirectFiles = true
+    files.began(Agreement(minor: 31, flags: .directIOAllowMmap))
     #expect(settings.cache == .never)
     settings.cache = .always
     #expect(settings.cache == .always)

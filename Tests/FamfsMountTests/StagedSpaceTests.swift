@@ -56,6 +56,29 @@ struct StagedSpaceTests {
     #expect(rig.volume.usage().free == fresh.usage().free)
   }
 
+  @Test("of a file that moves while another host takes the volume over no more than a piece is stored")
+  func takenOverMeanwhile() throws {
+    let hook = Hook()
+    let rig = try Rig(runs: Array(repeating: 17, count: 19) + [400]) { HookedDevice($0, hook) }
+    let large = try rig.reserveRuns(18...400)
+    let file = try rig.create("f")
+    let run = [UInt8](repeating: 1, count: 17 * 4096)
+    for piece in 0..<16 { try rig.write(run, to: file, at: piece * run.count) }
+    rig.volume.cancel(try #require(large.first))
+    let before = try readSmallFile(rig.device, limit: 16 << 20)
+    hook.set { () throws(Errno) in try? rig.lose() }
+    // It has 16 pieces of space, and moves.
+    #expect(throws: Errno.readOnlyFileSystem) { try rig.write([2], to: file, at: 16 * run.count) }
+    #expect(hook.isDone)
+    let after = try readSmallFile(rig.device, limit: 16 << 20)
+    try #require(before.count == 16 << 20 && after.count == before.count)
+    // Behind superblock and log.
+    let changed = stride(from: 10 << 20, to: before.count, by: 4096).count {
+      before[$0..<$0 + 4096] != after[$0..<$0 + 4096]
+    }
+    #expect(changed == 256)
+  }
+
   @Test("a read amid which another host takes the volume over gives no bytes")
   func readMeanwhile() throws {
     let hook = Hook()

@@ -117,6 +117,14 @@ struct StagingTests {
     }
     try rig.staging.attributes.saveAll()
     #expect(try seen("f", on: rig).permissions == 0o755)
+    // What commits all, or all in a directory, does it too.
+    try set(file, on: rig, mode: 0o600)
+    rig.files.release(file, FileHandle(rawValue: 1))
+    try rig.files.syncfs(rig.user)
+    #expect(try seen("f", on: rig).permissions == 0o600)
+    try set(file, on: rig, mode: 0o644)
+    try rig.staging.commit(at: [])
+    #expect(try seen("f", on: rig).permissions == 0o644)
   }
 
   @Test("a time that was set of a directory holds on all hosts, also when what is in it is committed later")

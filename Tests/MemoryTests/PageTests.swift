@@ -43,6 +43,14 @@ private final class LoopDevice {
     }
   }
 
+  @Test("a plain file is mapped from whole pages of the host on, of whatever size", arguments: [4096, 16384, 65536])
+  func alignment(pageSize: Int) throws {
+    let scratch = try Scratch()
+    let path = try scratch.file("small", size: 1 << 20)
+    let shape = try DeviceShape(of: FileDescriptor(opening: path, .readOnly), path: path, pageSize: pageSize)
+    #expect(shape.alignment == pageSize)
+  }
+
   @Test("what is written to a block device is in it at once, also with pages of 64 KiB", arguments: [4096, 65536])
   func blockDevice(pageSize: Int) throws {
     let scratch = try Scratch()
