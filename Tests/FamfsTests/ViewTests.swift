@@ -40,6 +40,17 @@ private func bytes(_ count: Int, _ salt: Int) -> [UInt8] {
   (0..<count).map { UInt8(truncatingIfNeeded: $0 / 64 &+ $0 / 4096 &* 31 &+ salt) }
 }
 
+/// A device on which something happens once, before something is written behind the log.
+private final class HookedDevice: RamDevice, @unchecked Sendable {
+  var hook: (() throws -> Void)?
+
+  override func will(_ access: Access, _ offset: UInt64, _ count: UInt64) throws(Errno) {
+    guard access == .write, offset >= 10 << 20, let hook else { return }
+    self.hook = nil
+    do { try hook() } catch { throw .inputOutput }
+  }
+}
+
 @Suite struct ViewTests {
   @Test("a view shows every name, attribute and byte of the volume, whatever its layout")
   func everything() throws {
@@ -207,6 +218,28 @@ private func bytes(_ count: Int, _ salt: Int) -> [UInt8] {
     #expect(device.peek(1024, 3072) == after && after != before)
     try client.claimMastership()
     #expect(refusal { try Publisher(of: volume).publish() } == "notMaster")
+  }
+
+  @Test("a view that is being written while another host takes the volume over, and gives it back, is not shown")
+  func takenOver() throws {
+    let device = HookedDevice()
+    try Volume.make(on: device, host: Host.master)
+    let volume = try Volume(on: device, host: Host.master)
+    try volume.create("f", [1])
+    try Publisher(of: volume).publish()
+    let before = device.peek(1024, 3072)
+    try volume.create("g", [2])
+    device.hook = {
+      for taker in [try Volume(on: device, host: Host.client), volume] {
+        _ = taker.follow()
+        try taker.claimMastership()
+        try taker.becomeMaster()
+        _ = volume.follow()
+      }
+    }
+    #expect(refusal { try Publisher(of: volume).publish() } == "other")
+    #expect(device.hook == nil && volume.role == .master && volume.term == 1)
+    #expect(device.peek(1024, 3072) == before)
   }
 
   @Test("what a view may take of the device can be limited, and a log whose entries are bad is not added to")

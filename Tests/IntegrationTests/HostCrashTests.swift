@@ -48,10 +48,13 @@ import Testing
       try volume.mount()
       let copied = try volume.add("copied", count: 100_000)
       try expect(["copied": copied], on: disk, in: volume.room)
+      // So few bytes are stored by a mapping, and are written to the disk by a sync alone.
+      let small = try volume.add("small", count: 5000, seed: 9)
+      try expect(["copied": copied, "small": small], on: disk, in: volume.room)
 
       let made = contents(50_000, seed: 2)
       try write(made, to: volume.master + "/made")
-      try expect(["copied": copied, "made": made], on: disk, in: volume.room)
+      try expect(["copied": copied, "made": made, "small": small], on: disk, in: volume.room)
 
       // In place, in both, which the log knows by now.
       let change = contents(9000, seed: 3)
@@ -60,7 +63,7 @@ import Testing
       var (copy, making) = (copied, made)
       copy.replaceSubrange(20_000..<29_000, with: change)
       making.replaceSubrange(30_000..<39_000, with: change)
-      try expect(["copied": copy, "made": making], on: disk, in: volume.room)
+      try expect(["copied": copy, "made": making, "small": small], on: disk, in: volume.room)
     }
   }
 
