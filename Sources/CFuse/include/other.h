@@ -25,7 +25,7 @@ struct weft_fuse_supp_groups {
 #define WEFT_STATX_BASIC_STATS 0x7ffu
 #define WEFT_STATX_BTIME 0x800u
 
-// linux/fs.h: lseek(2), flock(2) and fcntl(2)
+// linux/fs.h: whence of lseek(2)
 #define WEFT_SEEK_DATA 3
 #define WEFT_SEEK_HOLE 4
 
@@ -36,12 +36,9 @@ struct weft_fuse_supp_groups {
 #define WEFT_XATTR_SIZE_MAX 65536
 #define WEFT_NGROUPS_MAX 65536
 
-// linux/fs.h: ioctls of file flags. The first two say `long` in their number and carry 32 bits. FS_IOC32_* are those of
-// 32-bit processes.
+// linux/fs.h: ioctls of file flags. The first two say `long` in their number and carry 32 bits.
 #define WEFT_FS_IOC_GETFLAGS 0x80086601u
 #define WEFT_FS_IOC_SETFLAGS 0x40086602u
-#define WEFT_FS_IOC32_GETFLAGS 0x80046601u
-#define WEFT_FS_IOC32_SETFLAGS 0x40046602u
 #define WEFT_FS_IOC_FSGETXATTR 0x801c581fu
 #define WEFT_FS_IOC_FSSETXATTR 0x401c5820u
 

@@ -7,14 +7,21 @@ extension RawSpan {
     guard byteCount >= count else { throw .protocolError }
   }
 
+  /// Where the bytes from `start` up to a NUL stand. The NUL must be the last byte, unless something else follows.
+  /// - Throws: EPROTO without a NUL or with bytes behind the last.
+  func string(from start: Int = 0, isLast: Bool = true) throws(Errno) -> Range<Int> {
+    try require(start)
+    let end = withUnsafeBytes { bytes in bytes[start...].firstIndex(of: 0) }
+    guard let end, !isLast || end + 1 == byteCount else { throw .protocolError }
+    return start..<end
+  }
+
   /// The length of the name that these bytes are, from `start` up to the NUL that must be their last, unless something
   /// else follows.
   /// - Throws: EPROTO without a NUL or with bytes behind the last, EINVAL for an empty name, ENAMETOOLONG beyond 255
   ///   bytes.
   func nameLength(from start: Int = 0, isLast: Bool = true) throws(Errno) -> Int {
-    try require(start)
-    let length = withUnsafeBytes { bytes in bytes[start...].firstIndex(of: 0).map { $0 - start } }
-    guard let length, !isLast || start + length + 1 == byteCount else { throw .protocolError }
+    let length = try string(from: start, isLast: isLast).count
     guard length > 0 else { throw .invalidArgument }
     guard length <= DirectoryReply.longestName else { throw .nameTooLong }
     return length

@@ -55,6 +55,7 @@ extension fuse_init_out: WireStructure {}
 // Requests.
 extension fuse_access_in: WireStructure {}
 extension fuse_batch_forget_in: WireStructure {}
+extension fuse_copy_file_range_in: WireStructure {}
 extension fuse_create_in: WireStructure {}
 extension fuse_fallocate_in: WireStructure {}
 extension fuse_flush_in: WireStructure {}
@@ -63,25 +64,49 @@ extension fuse_forget_one: WireStructure {}
 extension fuse_fsync_in: WireStructure {}
 extension fuse_getattr_in: WireStructure {}
 extension fuse_getxattr_in: WireStructure {}
+extension fuse_interrupt_in: WireStructure {}
+extension fuse_ioctl_in: WireStructure {}
+extension fuse_link_in: WireStructure {}
+extension fuse_lk_in: WireStructure {}
 extension fuse_lseek_in: WireStructure {}
 extension fuse_mkdir_in: WireStructure {}
 extension fuse_mknod_in: WireStructure {}
 extension fuse_open_in: WireStructure {}
+extension fuse_poll_in: WireStructure {}
 extension fuse_read_in: WireStructure {}
 extension fuse_release_in: WireStructure {}
-extension fuse_rename_in: WireStructure {}
+extension fuse_removemapping_in: WireStructure {}
+extension fuse_removemapping_one: WireStructure {}
 extension fuse_rename2_in: WireStructure {}
+extension fuse_rename_in: WireStructure {}
 extension fuse_setattr_in: WireStructure {}
+extension fuse_setupmapping_in: WireStructure {}
+extension fuse_setxattr_in: WireStructure {}
 extension fuse_statx_in: WireStructure {}
 extension fuse_syncfs_in: WireStructure {}
 extension fuse_write_in: WireStructure {}
 
+// Extensions of requests.
+extension fuse_ext_header: WireStructure {}
+extension fuse_secctx: WireStructure {}
+extension weft_fuse_supp_groups: WireStructure {}
+
+// What an ioctl carries.
+extension weft_fsxattr: WireStructure {}
+
 // Replies and notifications.
 extension fuse_attr_out: WireStructure {}
+extension fuse_copy_file_range_out: WireStructure {}
 extension fuse_entry_out: WireStructure {}
+extension fuse_getxattr_out: WireStructure {}
+extension fuse_ioctl_out: WireStructure {}
+extension fuse_lk_out: WireStructure {}
+extension fuse_lseek_out: WireStructure {}
 extension fuse_open_out: WireStructure {}
+extension fuse_poll_out: WireStructure {}
 extension fuse_statfs_out: WireStructure {}
 extension fuse_statx_out: WireStructure {}
+extension fuse_write_out: WireStructure {}
 extension fuse_notify_inval_entry_out: WireStructure {}
 extension fuse_notify_inval_inode_out: WireStructure {}
 extension weft_fuse_dirent: WireStructure {}
