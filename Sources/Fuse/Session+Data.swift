@@ -67,12 +67,7 @@ extension Session {
 
   func lseek(_ request: Request, _ worker: borrowing Worker) throws(Errno) -> Reply {
     let lseek = try LseekRequest(parsing: request.body.bytes)
-    let target: SeekTarget
-    switch lseek.whence {
-    case 3: target = .data  // SEEK_DATA
-    case 4: target = .hole  // SEEK_HOLE
-    default: throw .invalidArgument
-    }
+    guard let target = lseek.target else { throw .invalidArgument }
     let header = request.header
     let offset = try fileSystem.lseek(header.node, lseek.handle, lseek.offset, target, header.caller)
     return worker.body(8) { $0.set(0, offset) }

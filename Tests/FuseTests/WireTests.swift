@@ -244,8 +244,8 @@ import Testing
 }
 
 @Suite("Replies at their offsets") struct ReplyTests {
-  private func encoded(_ count: Int, _ encode: (inout MutableRawSpan) -> Void) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0xee, count: count)
+  private func encoded(_ count: Int, over old: UInt8 = 0xee, _ encode: (inout MutableRawSpan) -> Void) -> [UInt8] {
+    var bytes = [UInt8](repeating: old, count: count)
     var span = bytes.mutableSpan
     var raw = span.mutableBytes
     encode(&raw)
@@ -339,6 +339,29 @@ import Testing
     (status.blocks, status.freeBlocks, status.availableBlocks, status.files, status.freeFiles) = (1, 2, 3, 4, 5)
     let statfs = encoded(FileSystemStatus.byteCount) { status.encode(into: &$0) }
     #expect(statfs == Message().u64(1).u64(2).u64(3).u64(4).u64(5).u32(4096).u32(255).u32(4096).zeros(28).bytes)
+  }
+
+  @Test("no byte of an earlier reply stays")
+  func whole() {
+    let attributes = attributes
+    let node = NodeID(rawValue: 10)
+    let entry = Entry(node, attributes, nameLifetime: 1, attributeLifetime: 1)
+    let cached = CachedAttributes(attributes, lifetime: 1)
+    let answer = InitAnswer(
+      major: 7, minor: 46, maxReadahead: 1, flags: .usual, maxBackground: 1, congestionThreshold: 1, maxWrite: 1,
+      timeGranularity: 1, maxPages: 1)
+    let replies: [(Int, (inout MutableRawSpan) -> Void)] = [
+      (ReplyHeader.byteCount, { ReplyHeader(unique: 1, bodyByteCount: 0).encode(into: &$0) }),
+      (InitAnswer.byteCount, { answer.encode(into: &$0) }),
+      (Entry.byteCount, { entry.encode(node: node, into: &$0) }),
+      (CachedAttributes.byteCount, { cached.encode(node: node, into: &$0) }),
+      (CachedAttributes.statxByteCount, { cached.encodeStatx(node: node, into: &$0) }),
+      (Opened.byteCount, { Opened().encode(into: &$0) }),
+      (FileSystemStatus.byteCount, { FileSystemStatus().encode(into: &$0) }),
+    ]
+    for (count, encode) in replies {
+      #expect(encoded(count, over: 0xee, encode) == encoded(count, over: 0x11, encode))
+    }
   }
 
   @Test("errors are negative, and none that the kernel would not take", arguments: [0, -5, 512, Int32.max, Int32.min])

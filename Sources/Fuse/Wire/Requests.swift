@@ -28,6 +28,9 @@ struct StatxRequest {
 struct SetattrRequest {
   let handle: FileHandle?
   let changes: AttributeChanges
+  /// The last change of attributes, nanoseconds since 1970. A kernel with the write-back cache sends it with the
+  /// modification time.
+  let changeTime: Int64?
 
   /// FATTR_* in linux/fuse.h.
   private struct Valid: OptionSet {
@@ -41,6 +44,7 @@ struct SetattrRequest {
     static let handle = Valid(rawValue: UInt32(FATTR_FH))
     static let accessTimeNow = Valid(rawValue: UInt32(FATTR_ATIME_NOW))
     static let modificationTimeNow = Valid(rawValue: UInt32(FATTR_MTIME_NOW))
+    static let changeTime = Valid(rawValue: UInt32(FATTR_CTIME))
     static let killSetID = Valid(rawValue: UInt32(FATTR_KILL_SUIDGID))
   }
 
@@ -63,6 +67,8 @@ struct SetattrRequest {
     } else if valid.contains(.modificationTime) {
       changes.modificationTime = .at(try nanoseconds(seconds: body.mtime, nanoseconds: body.mtimensec))
     }
+    changeTime =
+      valid.contains(.changeTime) ? try nanoseconds(seconds: body.ctime, nanoseconds: body.ctimensec) : nil
     if valid.contains(.mode) { changes.mode = body.mode }
     if valid.contains(.userID) { changes.userID = body.uid }
     if valid.contains(.groupID) { changes.groupID = body.gid }
@@ -192,18 +198,26 @@ struct WriteRequest {
 /// `struct fuse_release_in`, of files and directories.
 struct ReleaseRequest {
   let handle: FileHandle
+  /// Whose flock(2) locks are dropped; nil if there are none.
+  let flockOwner: UInt64?
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    handle = FileHandle(rawValue: try bytes.load(fuse_release_in.self).fh)
+    let body = try bytes.load(fuse_release_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    flockOwner = body.release_flags & UInt32(FUSE_RELEASE_FLOCK_UNLOCK) != 0 ? body.lock_owner : nil
   }
 }
 
 /// `struct fuse_flush_in`.
 struct FlushRequest {
   let handle: FileHandle
+  /// Whose fcntl(2) locks are dropped.
+  let lockOwner: UInt64
 
   init(parsing bytes: RawSpan) throws(Errno) {
-    handle = FileHandle(rawValue: try bytes.load(fuse_flush_in.self).fh)
+    let body = try bytes.load(fuse_flush_in.self)
+    handle = FileHandle(rawValue: body.fh)
+    lockOwner = body.lock_owner
   }
 }
 
@@ -273,6 +287,15 @@ struct LseekRequest {
   let handle: FileHandle
   let offset: UInt64
   let whence: UInt32
+
+  /// What is looked for; nil for a whence that the kernel answers itself.
+  var target: SeekTarget? {
+    switch whence {
+    case UInt32(WEFT_SEEK_DATA): .data
+    case UInt32(WEFT_SEEK_HOLE): .hole
+    default: nil
+    }
+  }
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_lseek_in.self)
