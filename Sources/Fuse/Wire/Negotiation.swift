@@ -25,6 +25,8 @@ public struct InitFlags: OptionSet, Sendable {
   public static let dontMask = InitFlags(FUSE_DONT_MASK)
   /// FUSE_FLOCK_LOCKS: flock(2) locks are the server's business.
   public static let flockLocks = InitFlags(FUSE_FLOCK_LOCKS)
+  /// FUSE_HAS_IOCTL_DIR: ioctl(2) of directories comes, too.
+  public static let directoryIoctl = InitFlags(FUSE_HAS_IOCTL_DIR)
   /// FUSE_AUTO_INVAL_DATA: cached pages are dropped when the modification time changes.
   public static let autoInvalidateData = InitFlags(FUSE_AUTO_INVAL_DATA)
   /// FUSE_DO_READDIRPLUS: directories are read with their entries' attributes.
@@ -39,18 +41,29 @@ public struct InitFlags: OptionSet, Sendable {
   public static let noOpen = InitFlags(FUSE_NO_OPEN_SUPPORT)
   /// FUSE_PARALLEL_DIROPS: lookups and readdir of one directory at a time.
   public static let parallelDirectoryOperations = InitFlags(FUSE_PARALLEL_DIROPS)
+  /// FUSE_POSIX_ACL: the server keeps POSIX ACLs, and the kernel checks them.
+  public static let posixACL = InitFlags(FUSE_POSIX_ACL)
   /// FUSE_ABORT_ERROR: a read of /dev/fuse says ECONNABORTED when the connection was aborted, not unmounted.
   public static let abortError = InitFlags(FUSE_ABORT_ERROR)
   /// FUSE_MAX_PAGES: the answer's `max_pages` counts.
   public static let maxPages = InitFlags(FUSE_MAX_PAGES)
+  /// FUSE_CACHE_SYMLINKS: the kernel remembers what symbolic links say.
+  public static let cacheSymlinks = InitFlags(FUSE_CACHE_SYMLINKS)
   /// FUSE_NO_OPENDIR_SUPPORT: ENOSYS to OPENDIR ends all opening of directories.
   public static let noOpendir = InitFlags(FUSE_NO_OPENDIR_SUPPORT)
   /// FUSE_EXPLICIT_INVAL_DATA: cached pages are dropped by notification only.
   public static let explicitInvalidation = InitFlags(FUSE_EXPLICIT_INVAL_DATA)
   /// FUSE_HANDLE_KILLPRIV_V2: the server clears setuid and setgid where a request says so.
   public static let handleKillPrivilegesV2 = InitFlags(FUSE_HANDLE_KILLPRIV_V2)
+  /// FUSE_SETXATTR_EXT: SETXATTR has 8 bytes more, which say when an ACL clears setgid.
+  public static let setxattrExtension = InitFlags(FUSE_SETXATTR_EXT)
   /// FUSE_INIT_EXT: `flags2` counts.
   public static let initExtension = InitFlags(FUSE_INIT_EXT)
+  /// FUSE_SECURITY_CTX: what makes a node brings its security labels, as an extension of the request. Kernels before 7.38
+  /// do not say how long that is, so it is agreed with later ones only.
+  public static let securityContext = InitFlags(FUSE_SECURITY_CTX)
+  /// FUSE_CREATE_SUPP_GROUP: what makes a node brings the process's group that is the directory's, as an extension.
+  public static let createGroup = InitFlags(FUSE_CREATE_SUPP_GROUP)
   /// FUSE_HAS_EXPIRE_ONLY: INVAL_ENTRY may expire a name instead of dropping it.
   public static let expireOnly = InitFlags(FUSE_HAS_EXPIRE_ONLY)
   /// FUSE_DIRECT_IO_ALLOW_MMAP: files opened for direct I/O may be mapped shared.
@@ -149,6 +162,8 @@ struct Negotiation: Sendable {
   /// `facts.c` compares it with the header's.
   static let newestMinor: UInt32 = 46
   static let oldestMinor: UInt32 = 31
+  /// Since then a request's header says how long its extensions are.
+  private static let extensionMinor: UInt32 = 38
 
   /// The agreement, once there is one.
   private(set) var agreement: Agreement?
@@ -174,10 +189,17 @@ struct Negotiation: Sendable {
     if offer.major > Negotiation.major { return reply(minor: Negotiation.newestMinor, flags: []) }
     guard offer.major == Negotiation.major, offer.minor >= Negotiation.oldestMinor else { throw .protocolError }
     let minor = min(offer.minor, Negotiation.newestMinor)
-    var flags = wanted.intersection(offer.flags)
-    if !flags.contains(.initExtension) { flags = InitFlags(rawValue: flags.rawValue & 0xffff_ffff) }
+    let flags = Negotiation.possible(wanted.intersection(offer.flags), minor: minor)
     agreement = Agreement(minor: minor, flags: flags)
     return reply(minor: minor, flags: flags)
+  }
+
+  /// Those of some flags that can be agreed on with a kernel of this version.
+  static func possible(_ flags: InitFlags, minor: UInt32) -> InitFlags {
+    var flags = flags
+    if minor < extensionMinor { flags.subtract([.securityContext, .createGroup]) }
+    if !flags.contains(.initExtension) { flags = InitFlags(rawValue: flags.rawValue & 0xffff_ffff) }
+    return flags
   }
 
   /// Forgets the agreement: after DESTROY a guest's next mount begins anew.
