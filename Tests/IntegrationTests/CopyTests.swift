@@ -152,6 +152,10 @@ struct CopyTests {
       expectRefusal(try volume.famfs("cp", one, two, volume.master + "/new"), naming: ["new", "famfs mkdir"])
       expectRefusal(try volume.famfs("cp", one, volume.master + "/new/"), naming: ["new", "famfs mkdir"])
       expectRefusal(try volume.famfs("cp", folder, volume.master), naming: [folder, "-r"])
+      // In one line: nothing of the tree is tried.
+      try volume.room.file("folder/file", contents(10))
+      expectRefusal(
+        try volume.famfs("cp", "-r", folder, volume.master + "/new/below"), naming: ["/new/below", "famfs mkdir -p"])
       #expect(try names(in: volume.master) == [])
       expectRefusal(try volume.famfs("cp", one, folder, two, volume.master), naming: [folder, "-r"])
       #expect(try names(in: volume.master) == ["one f", "two f"])
