@@ -110,6 +110,38 @@ struct UserTests {
   }
 
   @Test(
+    "idle connections of a user to the HTTP socket leave a quarter of all for root",
+    .enabled(if: Machine.usersCanMount && Machine.has("perl"), "needs setpriv, fusermount3, perl"))
+  func httpShare() throws {
+    // Those that are too many are closed at once, and all others once they are idle for 10 s, the first of them first.
+    let script = """
+      use IO::Socket::UNIX;
+      for (1..6) {
+        my @held = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "$ARGV[0]: $!" } 1..128;
+        $held[-1]->sysread(my $end, 1);
+        $held[0]->blocking(0);
+        exit 0 unless defined $held[0]->sysread(my $first, 1);
+      }
+      exit 1;
+      """
+    try withRoom { room in
+      let volume = TestVolume(in: room)
+      let runtime = room.directory("run")
+      try volume.make(size: "32m")
+      for path in [volume.device, volume.master, runtime] { try retrying { chown(path, 65534, 65534) } }
+      var environment = Host.master.environment
+      environment["XDG_RUNTIME_DIR"] = runtime
+      try succeed(asNobody(["famfs", "mount", volume.device, volume.master], environment))
+      let socket = try run(["find", runtime, "-name", "sock"]).stdout.trimmingBlanks()
+      let outcome = try asNobody(["perl", "-e", script, socket])
+      try succeed(asNobody(["famfs", "umount", volume.master], environment))
+      if socket.isEmpty { try Test.cancel("libmicrohttpd is not installed") }
+      #expect(outcome.status == 0, "\(outcome)")
+      expectNothingRuns(in: room)
+    }
+  }
+
+  @Test(
     "a user mounts a device of his own through fusermount3, and keeps it to himself",
     .enabled(if: Machine.usersCanMount, "needs setpriv, fusermount3 with setuid, and a /dev/fuse for all"))
   func ownMount() throws {
