@@ -27,9 +27,10 @@ extension Trial {
   }
 
   /// Runs something with another umask.
-  func withUmask(_ mask: UInt32, _ body: () throws -> Void) rethrows {
+  @discardableResult
+  func withUmask<Result>(_ mask: UInt32, _ body: () throws -> Result) rethrows -> Result {
     let old = Glibc.umask(mask)
     defer { Glibc.umask(old) }
-    try body()
+    return try body()
   }
 }

@@ -1,7 +1,7 @@
 extension YardstickTarget {
   /// A tmpfs of Linux 6.6 or newer.
   public static func tmpfs(at directory: String) -> YardstickTarget {
-    var target = YardstickTarget(name: "tmpfs", directory: directory, lacking: [.zeroRange, .shiftRange, .directIO])
+    var target = YardstickTarget(name: "tmpfs", directory: directory, lacking: [.zeroRange, .shiftRange, .cleanEnds])
     target.seconds = Int64.min...Int64.max
     target.attributeLimit = 65_536
     return target

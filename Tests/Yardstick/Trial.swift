@@ -27,9 +27,9 @@ final class Trial: Sendable {
   }
 
   func expect(
-    _ isSo: Bool, _ what: @autoclosure () -> String, file: StaticString = #fileID, line: Int = #line
-  ) {
-    if !isSo { fail("not so: \(what())", at: (file, line)) }
+    _ isSo: Bool, _ what: @autoclosure () throws -> String, file: StaticString = #fileID, line: Int = #line
+  ) rethrows {
+    if !isSo { fail("not so: \(try what())", at: (file, line)) }
   }
 
   func equal<Value: Equatable>(

@@ -6,7 +6,10 @@ public enum Yardstick {
   /// Every case, by theme.
   public static let cases: [YardstickCase] = [
     OpenCases.all, NameCases.all, DirectoryCases.all, LinkCases.all, SymlinkCases.all, RenameCases.all,
-    RenameFlagCases.all,
+    RenameFlagCases.all, SizeCases.all, HoleCases.all, ReadWriteCases.all, MappingCases.all, CopyCases.all,
+    TemporaryFileCases.all, XattrCases.all, ACLCases.all, OwnerCases.all, TimeCases.all, ListingCases.all,
+    SpecialFileCases.all,
+    FileSystemCases.all,
   ].flatMap { $0 }
 }
 

@@ -53,10 +53,14 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case directIO
   /// Shared writable mappings.
   case sharedMappings
+  /// What a program stores behind a file's end through a mapping does not become part of it when it grows.
+  case cleanEnds
   /// Device files can be opened: the mount is not nodev.
   case devices
   /// Programs can be run: the mount is not noexec.
   case programs
+  /// Set-user-ID programs run as their owner: the mount is not nosuid.
+  case setIDPrograms
   /// Set-user-ID bits are kept: every Linux file system does, some network ones do not.
   case setID
 }
