@@ -37,11 +37,11 @@ enum CheckReport {
 
   /// How full each bucket is, in numbers and as a bar.
   static func histogram(_ buckets: [BucketUsage], device: Int, isHuman: Bool) -> String {
-    let size: (UInt64) -> String = { isHuman ? Summary.humanSize($0) : "\($0)" }
+    let size: (UInt64) -> String = { isHuman ? humanSize($0) : "\($0)" }
     let lines = buckets.enumerated().map { place, bucket in
       let share = Double(bucket.used) / Double(max(1, bucket.length))
       let bar = String(repeating: "#", count: Int((share * 40).rounded(.up)))
-      return "  bucket \(place): \(size(bucket.used)) of \(size(bucket.length)), \(Summary.decimal(share * 100))% |"
+      return "  bucket \(place): \(size(bucket.used)) of \(size(bucket.length)), \(decimal(share * 100))% |"
         + bar + String(repeating: " ", count: 40 - bar.count) + "|\n"
     }
     return (device == 0 ? "Bucket usage:\n" : "Bucket usage of device \(device):\n") + lines.joined()
@@ -49,7 +49,7 @@ enum CheckReport {
 
   /// A line for each device.
   static func devices(_ devices: [DeviceUsage], isHuman: Bool) -> String {
-    let size: (UInt64) -> String = { isHuman ? Summary.humanSize($0) : "\($0)" }
+    let size: (UInt64) -> String = { isHuman ? humanSize($0) : "\($0)" }
     return "Devices:\n"
       + devices.map { device in
         "  device \(device.index): \(device.uuid), \(size(device.size)), \(size(device.free)) free, "

@@ -51,7 +51,7 @@ enum CopyCommand: Verb {
     }
     let striping = try StripingChoice(arguments)
     let mount = try VolumePath.mount(around: destination)
-    let maker = try FileMaker(mount: mount, striping: striping)  // before anything is said: a client is refused here
+    let maker = try FileMaker(mount: mount, striping: striping.striping(on:))  // a client is refused here, before anything is said
     let options = CopyPlan.Options(
       isRecursive: arguments.has("recursive"), isExact: arguments.has("no-target-directory"),
       leavesLinksOut: arguments.has("no-dereference"), streamSize: streamSize)
@@ -139,7 +139,7 @@ private final class Copy: Sendable {
 
   private func work(threads: Int) {
     do {
-      work(threads: threads, with: try FileMaker(mount: settings.mount, striping: settings.striping))
+      work(threads: threads, with: try FileMaker(mount: settings.mount, striping: settings.striping.striping(on:)))
     } catch {
       // Without a daemon or a device no other thread would come further.
       if !nextBatch(of: files.count, bytes: .max).isEmpty { fail(error) }

@@ -91,15 +91,6 @@ enum DaemonCommand: Verb {
   }
 }
 
-/// Reads a number of seconds, such as 1.5.
-/// - Returns: nanoseconds.
-func nanoseconds(_ text: String, of option: String) throws(UsageError) -> UInt64 {
-  guard let seconds = Double(text), seconds >= 0, seconds.isFinite else {
-    throw UsageError("\(option) '\(text)' is no number of seconds")
-  }
-  return UInt64(min(seconds, 1e9) * 1e9)
-}
-
 /// Reads how much a user may hold.
 private func limit(_ text: String, of option: String) throws(UsageError) -> UInt64 {
   if text == "none" { return .max }
@@ -107,17 +98,4 @@ private func limit(_ text: String, of option: String) throws(UsageError) -> UInt
     throw UsageError("\(option) '\(text)' is no number; give digits, with k, m, g or t behind them, or none")
   }
   return limit
-}
-
-extension CachePolicy {
-  /// Reads a policy's name.
-  init(reading text: String) throws(UsageError) {
-    guard let policy = CachePolicy(rawValue: text) else {
-      throw UsageError("cache '\(text)' is none of never, auto and always")
-    }
-    self = policy
-  }
-
-  /// For a help's eyes.
-  static var choices: String { allCases.map(\.rawValue).joined(separator: "|") }
 }

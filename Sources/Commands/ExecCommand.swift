@@ -25,10 +25,7 @@ enum ExecCommand: Verb {
     // Others that were asked for stay, behind ours.
     let before = environment("LD_PRELOAD").map { ":" + $0 } ?? ""
     setenv("LD_PRELOAD", path + before, 1)
-    var words = arguments.operands.map { strdup($0.cFileName) } + [nil]
-    defer { for word in words { free(word) } }
-    execvp(program.cFileName, &words)
-    let error = Errno.current
+    let error = Spawn.replace(by: program, arguments.operands)
     printError("\(command): \(program) cannot be run: \(error)")
     return error == .noEntry ? 127 : 126
   }

@@ -32,14 +32,14 @@ final class FileMaker {
   }
 
   /// Connects to a mount's daemon, which hands over its devices.
-  /// - Parameter striping: how new files are laid out.
+  /// - Parameter striping: how new files are laid out, asked once the daemon answers; nil for contiguous ones.
   /// - Throws: a sentence, also when this host may not add files there.
-  init(mount: Mount, striping: StripingChoice = .contiguous) throws {
+  init(mount: Mount, striping: (Mount) throws -> Striping? = { _ in nil }) throws {
     let client = try ControlClient(to: mount)
     let status = client.greeting
     guard status.isMaster else { throw status.isNoMaster }
     try client.checkWritable()
-    self.striping = try striping.striping(on: mount)
+    self.striping = try striping(mount)
     devices = try client.devices()
     identity = Volume.Identity(volume: status.volumeUUID, master: status.masterUUID)
     prefix = mount.root == "/" ? mount.mountPoint + "/" : ""
@@ -145,9 +145,9 @@ final class FileMaker {
     }
     if let wanted, wanted != size { throw FileMaker.otherSize(path, size, wanted: wanted) }
     // What was written through the mount must not come after these bytes, nor hide them.
-    try FlushCommand.emptyPageCache(of: path.absolute)
+    try emptyPageCache(of: path.absolute)
     try self.fill(layout, size: size, of: path.path, fill)
-    try FlushCommand.emptyPageCache(of: path.absolute)
+    try emptyPageCache(of: path.absolute)
   }
 
   /// Why a file that exists cannot be had with another size.
@@ -203,24 +203,5 @@ final class FileMaker {
       }
     }
     try devices[0].fence()  // of this CPU, for all devices
-  }
-}
-
-/// The file makers of one thread, one for each mount.
-final class FileMakers {
-  private let striping: StripingChoice
-  private var makers: [String: FileMaker] = [:]
-  /// Everything mounted, when this was made.
-  let mounts = try? Mount.all()
-
-  /// Makers of files that are laid out in one way.
-  init(striping: StripingChoice) { self.striping = striping }
-
-  /// The one for a mount; made when it is first asked for.
-  func maker(for mount: Mount) throws -> FileMaker {
-    if let maker = makers[mount.mountPoint] { return maker }
-    let maker = try FileMaker(mount: mount, striping: striping)
-    makers[mount.mountPoint] = maker
-    return maker
   }
 }

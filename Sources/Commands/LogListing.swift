@@ -100,6 +100,3 @@ struct LogListing: ~Copyable {
       + "gid \(record.groupID), \(kind) \(places.joined(separator: " "))"
   }
 }
-
-/// A mode as people write it: octal digits behind a 0.
-func octal(_ mode: UInt32) -> String { "0" + String(mode, radix: 8) }

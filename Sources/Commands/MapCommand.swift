@@ -79,6 +79,3 @@ enum MapCommand: Verb {
     return text
   }
 }
-
-/// Digits, without 0x.
-func hexadecimal(_ number: UInt64) -> String { String(number, radix: 16) }

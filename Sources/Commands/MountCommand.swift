@@ -50,6 +50,9 @@ enum MountCommand: Verb {
     "FAMFS_SYSTEM_UUID=$(uuidgen) famfs mount /dev/shm/fam /mnt/b",
   ]
 
+  /// The program that serves a mount: this one, by another name.
+  private static let daemon = "famfs_fused"
+
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count == 2 else { throw UsageError("name a device and a mount point") }
     if arguments.has("mmap") && arguments.has("read") { throw UsageError("--mmap and --read exclude each other") }
@@ -73,7 +76,9 @@ enum MountCommand: Verb {
       try remount(device, on: mountPoint, arguments)
       return 0
     }
-    if arguments.has("debug") { return DaemonCommand.main(["--debug"] + words(device, mountPoint, options)) }
+    if arguments.has("debug") {
+      throw Spawn.replace(by: "/proc/self/exe", [daemon, "--debug"] + words(device, mountPoint, options))
+    }
     tell(try mount(device, on: mountPoint, options), as: command)
     return 0
   }
@@ -94,7 +99,7 @@ enum MountCommand: Verb {
   /// - Parameter options: of famfs_fused.
   /// - Returns: the lines that it says about the mount.
   static func mount(_ device: String, on mountPoint: String, _ options: [String]) throws -> [String] {
-    let answer = try start([DaemonCommand.name] + words(device, mountPoint, options))
+    let answer = try start([daemon] + words(device, mountPoint, options))
     guard let first = answer.first else {
       throw FamfsError.other("the daemon ended without a word; try famfs mount --debug")
     }

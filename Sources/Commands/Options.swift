@@ -184,3 +184,12 @@ func parseSize(_ text: String) -> UInt64? {
   let (size, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
   return overflow ? nil : size
 }
+
+/// Reads a number of seconds, such as 1.5.
+/// - Returns: nanoseconds.
+func nanoseconds(_ text: String, of option: String) throws(UsageError) -> UInt64 {
+  guard let seconds = Double(text), seconds >= 0, seconds.isFinite else {
+    throw UsageError("\(option) '\(text)' is no number of seconds")
+  }
+  return UInt64(min(seconds, 1e9) * 1e9)
+}

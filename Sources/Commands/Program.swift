@@ -49,7 +49,9 @@ public enum Program {
       name = first
       words.removeFirst()
     }
-    if let program = programs.first(where: { $0.name == name }) { return program.main(Array(words)) }
+    if let program = programs.first(where: { $0.name == name }) {
+      return program.main(Array(words), checkEnvironment: FamfsEnvironment.check)
+    }
     return famfs(Array(words))
   }
 
@@ -66,7 +68,7 @@ public enum Program {
         printError("famfs: there is no command '\(first)'; see famfs --help")
         return 3
       }
-      return verb.main(Array(words.dropFirst()))
+      return verb.main(Array(words.dropFirst()), checkEnvironment: FamfsEnvironment.check)
     }
     return 0
   }

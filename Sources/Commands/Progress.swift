@@ -60,7 +60,7 @@ final class Progress: Sendable {
     let percent = "\(Int(share * 100))"
     return "[\(bar)\(String(repeating: " ", count: 20 - bar.count))] "
       + String(repeating: " ", count: 3 - percent.count) + "\(percent)%  "
-      + "\(Summary.humanSize(bytes)) of \(Summary.humanSize(total))  \(Summary.humanSize(UInt64(rate)))/s  "
+      + "\(humanSize(bytes)) of \(humanSize(total))  \(humanSize(UInt64(rate)))/s  "
       + "\(left / 60):\(left % 60 < 10 ? "0" : "")\(left % 60) left"
   }
 }

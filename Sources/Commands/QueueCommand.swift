@@ -139,7 +139,7 @@ enum QueueCommand: Verb {
         let mode = status.permissions & ~0o222 | (isWritable ? 0o200 : 0)
         try retrying { fchmod(file.rawValue, mode) }
       } catch {
-        throw CommandError("\(name): its mode cannot be changed: \(error); be its owner or root")
+        throw SentenceError("\(name): its mode cannot be changed: \(error); be its owner or root")
       }
       if arguments.has("verbose") { printLine("\(command): \(name) is \(isWritable ? "writable" : "read-only") now") }
     }

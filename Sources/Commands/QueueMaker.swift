@@ -32,7 +32,7 @@ enum QueueMaker {
       Part(path: path, size: shape.fileSize, words: shape.producerWords),
     ]
     for part in parts where access(part.path.cFileName, F_OK) == 0 {
-      throw CommandError("\(part.path) exists already; remove it or choose another name")
+      throw SentenceError("\(part.path) exists already; remove it or choose another name")
     }
     let mode = 0o644 & ~currentUmask()
     if let volume = try? VolumePath(path) {
@@ -93,7 +93,7 @@ enum QueueMaker {
       }
     } catch {
       for path in made { unlink(path.cFileName) }
-      throw CommandError("\(current) cannot be made: \(error)")
+      throw SentenceError("\(current) cannot be made: \(error)")
     }
   }
 }

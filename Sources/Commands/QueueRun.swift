@@ -190,7 +190,7 @@ final class QueueRun: Sendable {
   private func check(_ message: QueueMessage) throws {
     guard settings.seed != 0 else { return }
     if !Payload.isRight(message.payload, seed: settings.seed, sequence: message.sequence) {
-      throw CommandError(
+      throw SentenceError(
         "\(path): message \(message.sequence) is not what seed \(settings.seed) gives; use the producer's --seed")
     }
   }
@@ -222,7 +222,9 @@ final class QueueRun: Sendable {
     let folder = file.contains("/") ? String(file.prefix(through: file.lastIndex(of: "/") ?? file.startIndex)) : "."
     let isWritable =
       access(file.cFileName, F_OK) == 0 ? access(file.cFileName, W_OK) == 0 : access(folder.cFileName, W_OK | X_OK) == 0
-    if !isWritable { throw CommandError("--statusfile \(file) cannot be written: \(Errno.current); name another file") }
+    if !isWritable {
+      throw SentenceError("--statusfile \(file) cannot be written: \(Errno.current); name another file")
+    }
   }
 
   /// The count of messages, or that of errors below zero.
@@ -234,7 +236,7 @@ final class QueueRun: Sendable {
       let open = try FileDescriptor(opening: file, [.writeOnly, .create, .truncate], mode: 0o644)
       try open.write((errors > 0 ? "-\(errors)" : "\(count)") + "\n")
     } catch {
-      throw CommandError("--statusfile \(file) cannot be written: \(error)")
+      throw SentenceError("--statusfile \(file) cannot be written: \(error)")
     }
   }
 }
@@ -288,7 +290,7 @@ private final class QueueLocks {
       do throws(Errno) { try file.lock(byte: 0, exclusive: true) } catch {
         if error == .tryAgain || error == .accessDenied {
           let who = part == .producer ? "producer" : "consumer"
-          throw CommandError("\(path) is in use by another \(who) on this host, and a queue has one; end it first")
+          throw SentenceError("\(path) is in use by another \(who) on this host, and a queue has one; end it first")
         }
         // A file system without locks.
       }

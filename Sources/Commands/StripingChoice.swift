@@ -15,13 +15,6 @@ struct StripingChoice: Sendable {
   /// Bytes of a chunk where neither the command line nor the mount says it, as in the public famfs.
   static let usualChunkSize: UInt64 = 2 << 20
 
-  /// Contiguous, whatever the mount's defaults are.
-  static let contiguous = StripingChoice(strips: 1, buckets: 1, chunkSize: 4096)
-
-  private init(strips: UInt64, buckets: UInt64, chunkSize: UInt64) {
-    (self.strips, self.buckets, self.chunkSize) = (strips, buckets, chunkSize)
-  }
-
   /// What --nstrips, --nbuckets and --chunksize say.
   init(_ arguments: Arguments) throws(UsageError) {
     strips = try arguments.number("nstrips", in: 1...16).map(UInt64.init)

@@ -49,22 +49,4 @@ enum Summary {
 
       """
   }
-
-  /// Two decimals, without Foundation.
-  static func decimal(_ value: Double) -> String {
-    guard value.isFinite, value >= 0, value < 1e15 else { return "-" }
-    let hundredths = UInt64((value * 100).rounded())
-    return "\(hundredths / 100).\(hundredths % 100 / 10)\(hundredths % 10)"
-  }
-
-  /// Such as 4.99G: powers of 1024.
-  static func humanSize(_ bytes: UInt64) -> String {
-    var value = Double(bytes)
-    var unit = 0
-    while value >= 1024 && unit < 5 {
-      value /= 1024
-      unit += 1
-    }
-    return unit == 0 ? "\(bytes)" : decimal(value) + ["", "K", "M", "G", "T", "P"][unit]
-  }
 }

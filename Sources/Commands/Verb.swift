@@ -1,4 +1,3 @@
-import Famfs
 import Platform
 
 /// A command: what it is called, what it takes, what it does. One file each.
@@ -34,7 +33,8 @@ extension Verb {
   static var summary: Substring { about.split(separator: "\n").first ?? "" }
 
   /// Runs it with the words behind its name.
-  static func main(_ words: [String]) -> Int32 {
+  /// - Parameter checkEnvironment: is asked before anything is done, and throws when the environment contradicts it.
+  static func main(_ words: [String], checkEnvironment: () throws -> Void = {}) -> Int32 {
     do {
       let takesHuman = options.contains { $0.short == "h" }
       let help = Option(takesHuman ? nil : "h", "help", nil, nil)
@@ -43,8 +43,7 @@ extension Verb {
         printOut(helpText)
         return 0
       }
-      try checkMode()
-      _ = try Strict.isAsked()
+      try checkEnvironment()
       if !goesOn && !runsProgram && arguments.operands.contains("") {
         throw UsageError("an empty path names nothing; leave it out, or name what is meant")
       }
@@ -55,13 +54,6 @@ extension Verb {
       printError("\(command): \(error)")
     }
     return 1
-  }
-
-  /// FAMFS_MODE says which famfs a script wants: this one, which works over FUSE, or the kernel module's.
-  private static func checkMode() throws(FamfsError) {
-    guard let mode = environment("FAMFS_MODE"), mode != "fuse" else { return }
-    let problem = mode == "v1" ? "asks for a kernel module, and there is none" : "is no mode"
-    throw .other("FAMFS_MODE=\(mode) \(problem); set it to fuse, or unset it")
   }
 
   /// The options that people are told about.

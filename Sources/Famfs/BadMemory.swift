@@ -173,3 +173,13 @@ extension Space {
     }
   }
 }
+
+extension BadRange {
+  /// What is wrong, and with what.
+  public var sentence: String {
+    let names = files.joined(separator: ", ")
+    let more = fileCount > UInt64(files.count) ? " and \(fileCount - UInt64(files.count)) more" : ""
+    return
+      "\(error.length) bytes at \(error.offset) (\(fileCount == 0 ? contents : names + more)): it \(error.fault.sentence)"
+  }
+}

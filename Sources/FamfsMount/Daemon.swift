@@ -5,82 +5,6 @@ import Memory
 import Platform
 import Synchronization
 
-/// How a volume is to be mounted.
-public struct DaemonOptions: Sendable {
-  /// The device's path.
-  public var device: String
-  /// Where the volume's further devices may be, if they are plain files.
-  public var furtherDevices: [String] = []
-  /// Where; an empty directory.
-  public var mountPoint: String
-  /// What the page cache may keep of contents; nil for what suits the device.
-  public var cache: CachePolicy?
-  /// Who keeps what hosts have cached of contents up to date; nil for what the devices ask for.
-  public var coherence: Coherence?
-  /// How long the kernel may keep names and attributes, in nanoseconds; nothing of them ever goes stale.
-  public var lifetime = UInt64.max
-  /// Whether other users than the one who mounts may come in.
-  public var allowsOthers = true
-  /// Whether the kernel checks modes; else nobody does, and only the user who mounts may come in.
-  public var checksPermissions = true
-  /// Whether the log is played; else only the volume's own files are there until `famfs logplay`.
-  public var playsLog = true
-  /// Whether all writing is refused, by the kernel and to commands.
-  public var isReadOnly = false
-  /// Whether the volume is published for EROFS after each commit.
-  public var publishes = false
-  /// Nanoseconds from the last close of a file that a program made to its commit.
-  public var commitDelay: UInt64 = 1_000_000_000
-  /// What each user other than root may hold of what is not committed.
-  public var userLimits = UserLimits()
-  /// The modes of dax devices in which a famfs kernel may find files' memory by itself, where all else that it needs is
-  /// there.
-  public var kernelMapModes: Set<DaxMode> = [.famfs]
-  /// Whether programs on it may be run.
-  public var allowsPrograms = true
-  /// Whether it does no more than the public famfs does.
-  public var isStrict = false
-  /// Says what happens on standard error.
-  public var isForeground = false
-
-  /// The usual options.
-  public init(device: String, mountPoint: String) {
-    self.device = device
-    self.mountPoint = mountPoint
-  }
-}
-
-/// Taking a device into a volume that is open.
-public enum NewDevice {
-  /// Adds a device to a volume, locked while it is stamped and then as the others are.
-  /// - Parameter force: take it even when it holds a file system.
-  /// - Returns: its index.
-  public static func add(
-    _ device: MappedDevice, to volume: Volume, force: Bool, isReadOnly: Bool = false
-  ) throws(FamfsError) -> UInt64 {
-    // One that was stamped for this volume and is not in its log is no more ours than any other.
-    let isOurs = volume.has(device)
-    if !isOurs && isReadOnly { throw .other("the volume is mounted read-only; mount it without ro first") }
-    do { try device.lock(byte: MountLock.mounted, exclusive: !isOurs) } catch {
-      throw .other("\(device.path) is in use by a mount or a command; unmount it, or wait, first")
-    }
-    if !isOurs && !force, let type = foreignContents(of: device) {
-      throw .other("\(device.path) holds \(type), which is not famfs; to take it all the same use --force")
-    }
-    let index = try volume.addDevice(device, force: force)
-    do { try device.lock(byte: MountLock.mounted, exclusive: false) } catch { throw .memory(device.path, error) }
-    return index
-  }
-}
-
-/// What a device holds that is no famfs, or a part of one; nil for nothing.
-public func foreignContents(of device: MappedDevice) -> String? {
-  guard let type = ForeignContents.type(at: device.path) else { return nil }
-  // A famfs that is published for EROFS looks like one.
-  if type == "erofs", (try? Volume.readSuperblock(of: device, allowsSecondary: true)) != nil { return nil }
-  return type
-}
-
 /// Serves one mounted volume until it is unmounted.
 public enum Daemon {
   /// Mounts and serves; returns after the unmount.
@@ -89,11 +13,11 @@ public enum Daemon {
   /// - Throws: a sentence, when nothing was mounted.
   public static func run(_ options: DaemonOptions, ready: (String) throws -> Void) throws {
     let signals = StopSignals()  // blocked before the first thread starts, so that all threads inherit it
-    try MountPoint.prepare(options.mountPoint)
+    try MountPoint.prepare(options.mountPoint, type: MountedVolume.type, life: MountedVolume.life(of:))
     let (volume, device) = try open(options)
-    let folder = try RunFolder()
+    let folder = try RunFolder(mounts: MountedVolume.all())
     defer { folder.remove() }
-    let log = DaemonLog(isForeground: options.isForeground, name: options.device)
+    let log = DaemonLog(of: "famfs", isForeground: options.isForeground, name: options.device)
     if options.isStrict && volume.isReclaiming {
       throw FamfsError.other(
         "\(options.device): files of this volume can be removed, which the public famfs does not know; mount it without "
@@ -289,25 +213,5 @@ public enum Daemon {
     }
     for device in report.devices { if let trouble = device.trouble { line += "\nwarning: \(trouble)" } }
     return line
-  }
-}
-
-/// SIGINT, SIGTERM and SIGHUP, taken by the main thread, and SIGUSR1, by which the session says that it has ended.
-private struct StopSignals {
-  private var signals = sigset_t()
-
-  init() {
-    sigemptyset(&signals)
-    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-    signal(SIGPIPE, SIG_IGN)
-  }
-
-  /// Waits for the next one.
-  func wait() -> Int32 {
-    var signals = signals
-    var number: Int32 = 0
-    while sigwait(&signals, &number) != 0 {}
-    return number
   }
 }

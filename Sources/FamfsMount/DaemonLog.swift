@@ -8,6 +8,7 @@ public final class DaemonLog: Sendable {
   private let isForeground: Bool
   /// Whether standard error is the journal's, which heeds priorities.
   private let isJournal = standardErrorIsJournal()
+  private let program: String
   private let name: String
   private let threshold = Atomic<Int32>(LOG_NOTICE)
 
@@ -18,7 +19,9 @@ public final class DaemonLog: Sendable {
   }
 
   /// A log of the daemon that serves the device of this name.
-  public init(isForeground: Bool, name: String) {
+  /// - Parameter program: what each line begins with.
+  public init(of program: String, isForeground: Bool, name: String) {
+    self.program = program
     self.isForeground = isForeground
     self.name = name
   }
@@ -35,9 +38,9 @@ public final class DaemonLog: Sendable {
   private func write(_ priority: Int32, _ sentence: String) {
     if priority > level { return }
     if isForeground {
-      printError("\(isJournal ? "<\(priority)>" : "")famfs: \(name): \(sentence)")
+      printError("\(isJournal ? "<\(priority)>" : "")\(program): \(name): \(sentence)")
     } else {
-      weft_syslog(priority, oneLine("famfs: \(name): \(sentence)"))
+      weft_syslog(priority, oneLine("\(program): \(name): \(sentence)"))
     }
   }
 }

@@ -1,4 +1,3 @@
-import Famfs
 import Glibc
 import Platform
 
@@ -121,7 +120,7 @@ struct FoundRecord: Sendable {
 
   private static func all(in directory: String, of user: UInt32) -> [FoundRecord] {
     directoryNames(directory).compactMap { name in
-      guard name.hasPrefix(RunFolder.prefix), name.hasSuffix(MountRecord.suffix) else { return nil }
+      guard name.hasPrefix(RunDirectory.folderPrefix), name.hasSuffix(MountRecord.suffix) else { return nil }
       let path = directory + "/" + name
       guard let file = try? FileDescriptor(opening: path, [.readOnly, .noFollow, .nonBlocking]),
         let status = try? file.status(), status.kind == .regular, status.userID == user,
@@ -142,7 +141,7 @@ struct FoundRecord: Sendable {
   /// The record of a mount, whether its daemon lives or not; nil when no daemon of its user says that it serves it.
   /// The mount itself is asked nothing.
   static func of(_ mount: Mount) -> FoundRecord? {
-    guard let user = mount.userID, MountedVolume.isBelieved(user) else { return nil }
+    guard let user = mount.userID, RunDirectory.isBelieved(user) else { return nil }
     return of(mount, among: all(of: user))
   }
 

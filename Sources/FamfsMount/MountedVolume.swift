@@ -21,23 +21,11 @@ public enum MountedVolume {
     return best?.type == type ? best : nil
   }
 
-  /// Whether a mount's daemon is there.
-  public enum Life: Sendable {
-    /// It answers, or lives and will not talk to this user.
-    case answers
-    case isGone, isSilent
-    /// No daemon that this user can see and may believe says that it serves the mount.
-    case isUnknown
-  }
-
   /// Nanoseconds that a daemon is given to answer.
   public static let patience: UInt64 = 5_000_000_000
 
-  /// Whether this user believes what a user's daemons say: root's and the own ones.
-  static func isBelieved(_ user: UInt32) -> Bool { user == 0 || user == ownUserID() }
-
   /// Asks whether a mount's daemon is there, and does not wait longer than `patience`. The mount is asked nothing.
-  public static func life(of mount: Mount) -> Life {
+  public static func life(of mount: Mount) -> DaemonLife {
     do throws(NoDaemon) { _ = try ControlClient.reaching(mount) } catch {
       switch error {
       case .gone: return .isGone
@@ -96,7 +84,7 @@ public enum MountedVolume {
     guard let wanted = (try? FileStatus(path: path)).flatMap({ DeviceIdentity($0) }) else { return [] }
     var records: [UInt32: [FoundRecord]] = [:]
     return all().filter { mount in
-      guard let user = mount.userID, isBelieved(user) else { return false }
+      guard let user = mount.userID, RunDirectory.isBelieved(user) else { return false }
       let known = records[user] ?? FoundRecord.all(of: user)
       records[user] = known
       return FoundRecord.of(mount, among: known)?.record.device == wanted

@@ -33,7 +33,7 @@ final class Publishing: Sendable {
   /// - Parameter force: although files can be removed.
   /// - Returns: a number by which to ask what became of it.
   func begin(force: Bool) throws -> UInt64 {
-    if !force { try Publishing.checkKeeps(volume) }
+    if !force { try Publisher.checkKeeps(volume) }
     let (number, isFirst) = state.withLock { state in
       state.asked += 1
       return (state.asked, state.asked == state.done + 1)
@@ -103,22 +103,5 @@ final class Publishing: Sendable {
     throw .other(
       "\(volume.device.path): files of this volume can be removed, and nobody knows what hosts still read by EROFS; mount it "
         + "without publish, and see famfs publish --force")
-  }
-
-  /// Checks that a volume keeps its files: hosts that read it by EROFS leave no sign of life.
-  static func checkKeeps(_ volume: Volume) throws(FamfsError) {
-    guard volume.isReclaiming else { return }
-    throw .other(
-      "\(volume.device.path): files of this volume can be removed, and nobody knows what hosts still read by EROFS; with "
-        + "--force it is published all the same, and those hosts must unmount before space is used again")
-  }
-}
-
-/// Publishing a volume that is not mounted.
-public enum UnmountedPublishing {
-  /// Writes a view of a volume that this process alone has open.
-  public static func publish(_ volume: Volume, force: Bool) throws(FamfsError) -> View {
-    if !force { try Publishing.checkKeeps(volume) }
-    return try Publisher(of: volume).publish()
   }
 }

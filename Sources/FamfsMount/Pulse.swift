@@ -4,25 +4,9 @@ import Memory
 import Platform
 import Synchronization
 
-/// A mount that has left a sign of life, as another one sees it.
-public struct Peer: Equatable, Sendable {
-  /// What it left last.
-  public var beat: Heartbeat
-  /// Nanoseconds since it was seen to change; nil when it has not been since this mount began.
-  public var age: UInt64?
-
-  /// Whether it lives, as far as can be told: a beat comes twice a second.
-  public var isAlive: Bool { age.map { $0 < Pulse.patience } ?? false }
-}
-
 /// Leaves this mount's sign of life twice a second, looks at those of others, and sees to the lock of the master, on a
 /// thread of its own.
 final class Pulse: Sendable {
-  /// Nanoseconds between two beats.
-  static let interval: UInt64 = 500_000_000
-  /// Nanoseconds without a change after which a mount counts as dead.
-  static let patience: UInt64 = 5_000_000_000
-
   private struct State {
     var beat: Heartbeat
     var slot: Int?
@@ -78,7 +62,7 @@ final class Pulse: Sendable {
   func run() {
     while true {
       beat()
-      Clock.sleep(nanoseconds: Pulse.interval)
+      Clock.sleep(nanoseconds: Heartbeat.interval)
     }
   }
 
@@ -188,7 +172,7 @@ final class Pulse: Sendable {
     let (beats, torn) = try volume.signs()
     for (slot, beat) in beats where beat.mount != state.beat.mount {
       let heard = state.seen[beat.mount].map { $0.changed ?? $0.first } ?? now
-      if now - min(heard, now) < Pulse.patience {
+      if now - min(heard, now) < Heartbeat.patience {
         passed = min(passed, beat.released)
       } else {
         silent.append((slot, beat.mount))
@@ -200,7 +184,7 @@ final class Pulse: Sendable {
     for (slot, mount) in torn {
       let since = before[slot] ?? now
       state.torn[slot] = since
-      if now - since < Pulse.patience { passed = 0 } else { silent.append((slot, mount)) }
+      if now - since < Heartbeat.patience { passed = 0 } else { silent.append((slot, mount)) }
     }
     for (slot, mount) in silent { try volume.giveUp(mount: mount, in: slot) }
     volume.settle(before: passed)
@@ -241,7 +225,7 @@ final class Pulse: Sendable {
     let start = Clock.monotonic()
     let before = state.withLock { $0.seen.mapValues(\.changes) }
     while try !claim(since: before) {
-      if Clock.monotonic() - start > Pulse.patience {
+      if Clock.monotonic() - start > Heartbeat.patience {
         throw .other(
           "the old master on this machine holds the volume's lock and gives no sign of life: end its daemon, if it is stopped "
             + "(famfs status shows it), or the command that it left behind, and try again")
@@ -278,48 +262,6 @@ final class Pulse: Sendable {
       if let slot = state.slot, !volume.isLost { try? volume.withdraw(state.beat, from: slot) }
       state.slot = nil
     }
-  }
-}
-
-/// Whether a volume may be taken over.
-public enum Mastership {
-  /// Checks that the master does not live.
-  static func checkGone(_ peers: [Peer], _ volume: Volume) throws(FamfsError) {
-    if volume.hasBadHeartbeats {
-      throw .other(
-        "signs of life on \(volume.device.path) cannot be read, so nobody knows whether the volume's master lives; unmount "
-          + "it there, and then use --force")
-    }
-    let master = volume.master
-    let living = peers.first { peer in
-      // A young mount has seen nobody change yet: then the clocks have to do.
-      let isRecent = peer.age == nil && peer.beat.time &+ Pulse.patience > Clock.realtime()
-      return peer.beat.isMaster && peer.beat.host == master && (peer.isAlive || isRecent)
-    }
-    guard let living else { return }
-    throw alive(living.beat, volume)
-  }
-
-  /// The same for a volume that is not mounted: watches for a while.
-  public static func checkGone(_ volume: Volume) throws(FamfsError) {
-    let (before, after): ([Heartbeat], [Heartbeat])
-    do throws(Errno) {
-      before = try volume.heartbeats().map(\.beat).filter { $0.isMaster && $0.host == volume.master }
-      if before.isEmpty { return }
-      Clock.sleep(nanoseconds: 2 * Pulse.interval + Pulse.interval / 2)
-      after = try volume.heartbeats().map(\.beat)
-    } catch {
-      throw .memory(volume.device.path, error)
-    }
-    for beat in after {
-      if before.contains(where: { $0.mount == beat.mount && $0.count != beat.count }) { throw alive(beat, volume) }
-    }
-  }
-
-  private static func alive(_ beat: Heartbeat, _ volume: Volume) -> FamfsError {
-    .other(
-      "the volume's master, \(oneLine(beat.hostName)) (\(volume.master)), is alive: its last sign is of a moment ago; "
-        + "unmount it there, or use --force")
   }
 }
 

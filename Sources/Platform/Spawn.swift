@@ -65,6 +65,16 @@ public enum Spawn {
     return child
   }
 
+  /// Has a program take this process's place. The corresponding C function is `execvp`.
+  /// - Parameter arguments: argv, the name to be called by first.
+  /// - Returns: why it could not be started.
+  public static func replace(by program: String, _ arguments: [String]) -> Errno {
+    var argv = arguments.map { strdup($0.cFileName) } + [nil]
+    defer { for text in argv { free(text) } }
+    execvp(program.cFileName, &argv)
+    return Errno.current
+  }
+
   /// Waits for a child's end. The corresponding C function is `waitpid`.
   /// - Returns: its exit status, or 128 and its signal's number added up.
   @discardableResult

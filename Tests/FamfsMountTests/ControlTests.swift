@@ -213,11 +213,11 @@ private final class TestDaemon {
     }
     self.server = server
     try Thread.detached(named: "control") { server.run() }  // as long as the process
-    main = try TestConnection(to: folder + "/" + ControlClient.socketName)
+    main = try TestConnection(to: folder + "/" + RunDirectory.controlSocket)
   }
 
   deinit {
-    for name in ["device", ControlClient.socketName] { unlink(folder + "/" + name) }
+    for name in ["device", RunDirectory.controlSocket] { unlink(folder + "/" + name) }
     rmdir(folder)
   }
 
@@ -230,5 +230,5 @@ private final class TestDaemon {
 
   func ask(_ request: ControlRequest) throws -> ControlReply { try main.ask(request) }
 
-  func connection() throws -> TestConnection { try TestConnection(to: folder + "/" + ControlClient.socketName) }
+  func connection() throws -> TestConnection { try TestConnection(to: folder + "/" + RunDirectory.controlSocket) }
 }

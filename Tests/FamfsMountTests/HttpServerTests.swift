@@ -17,7 +17,7 @@ struct HttpServerTests {
     defer { unlink(other) }
     let pipe = try Spawn.pipe()
     let reading = FileDescriptor(owning: pipe.reading)
-    #expect(throws: HttpServerError.self) {
+    #expect(throws: SentenceError.self) {
       try HttpServer.start(HttpRoutes([:]), in: folder) { listener, _ in
         link(path, other)
         // As the library may: the number is another file's at once.

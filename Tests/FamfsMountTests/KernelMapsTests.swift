@@ -140,7 +140,7 @@ private final class MappedRig {
   ) throws -> (isAgreed: Bool, settings: LiveSettings, [(error: Int32, body: [UInt8])]) {
     let settings = LiveSettings()
     let base = FamfsFileSystem(volume: volume, folder: "", settings: settings, kernelMaps: maps)
-    let staging = Staging(of: volume, delay: 0, log: DaemonLog(isForeground: true, name: "test"))
+    let staging = Staging(of: volume, delay: 0, log: DaemonLog(of: "famfs", isForeground: true, name: "test"))
     let offer = request(.initialize, node: 0, [7, 46, 131072] + flags)
     let transport = KernelTransport([offer] + requests)
     _ = try Session(StagingFileSystem(over: base, staging), over: transport).run(threads: 1)

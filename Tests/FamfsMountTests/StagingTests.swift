@@ -336,7 +336,8 @@ final class Rig: Sendable {
     try Volume.make(on: memory, host: host, options)
     volume = try Volume(on: memory, host: host)
     if !runs.isEmpty { try Rig.fragment(volume, runs) }
-    staging = Staging(of: volume, delay: delay, limits: limits, log: DaemonLog(isForeground: true, name: "test"))
+    staging = Staging(
+      of: volume, delay: delay, limits: limits, log: DaemonLog(of: "famfs", isForeground: true, name: "test"))
     let logged = FamfsFileSystem(
       volume: volume, folder: "", settings: LiveSettings(), attributes: staging.attributes)
     files = StagingFileSystem(over: logged, staging)

@@ -53,8 +53,8 @@ struct PictureSVG {
     let usage = device.usage
     label(
       10, y,
-      "Device \(usage.index), \(usage.path ?? "not found on this host"): \(Summary.humanSize(usage.size)), "
-        + "\(Summary.humanSize(usage.free)) free", " font-size=\"14\" font-weight=\"bold\"")
+      "Device \(usage.index), \(usage.path ?? "not found on this host"): \(humanSize(usage.size)), "
+        + "\(humanSize(usage.free)) free", " font-size=\"14\" font-weight=\"bold\"")
     y += 10
     let line = PictureSVG.width / PictureSVG.cellWidth
     for start in stride(from: 0, to: device.cells.count, by: line) {
@@ -114,7 +114,7 @@ struct PictureSVG {
     let size = (try? picture.volume.node(owner))?.size ?? 0
     let more = look.isShared ? ", and others" : ""
     text +=
-      "><title>\(XML.escape(path)), \(Summary.humanSize(size))\(more); from 0x\(hexadecimal(offset))</title></rect>\n"
+      "><title>\(XML.escape(path)), \(humanSize(size))\(more); from 0x\(hexadecimal(offset))</title></rect>\n"
     let name = path.split(separator: "/").last.map(String.init) ?? path
     guard !look.isShared, let shown = PictureSVG.fitting(name, in: width - 8) else { return }
     label(x + 4, y + 13, shown, " class=\"name\"")
@@ -164,7 +164,7 @@ struct PictureSVG {
       if let colour = colours[file.number] {
         text += "<rect x=\"\(PictureSVG.left)\" y=\"\(y - 10)\" width=\"14\" height=\"12\" class=\"o\(colour)\"/>\n"
       }
-      label(PictureSVG.left + 80, y, Summary.humanSize(file.size), " class=\"end\"")
+      label(PictureSVG.left + 80, y, humanSize(file.size), " class=\"end\"")
       label(PictureSVG.left + 92, y, "\(file.path)  (\(PictureText.place(of: file.layout)))")
     }
     y += 10

@@ -31,8 +31,8 @@ struct PictureText {
   private func head(_ device: Picture.Device) -> String {
     let usage = device.usage
     let place = usage.path ?? "not found on this host"
-    return "Device \(usage.index), \(oneLine(place)): \(Summary.humanSize(usage.size)), "
-      + "\(Summary.humanSize(usage.free)) free; each mark is \(PictureText.short(device.cellSize))\n"
+    return "Device \(usage.index), \(oneLine(place)): \(humanSize(usage.size)), "
+      + "\(humanSize(usage.free)) free; each mark is \(PictureText.short(device.cellSize))\n"
   }
 
   private func marks(_ device: Picture.Device, _ letters: [NodeNumber: Int]) -> String {
@@ -108,7 +108,7 @@ struct PictureText {
     if picture.largest.isEmpty { return "" }
     let lines = picture.largest.enumerated().map { place, file in
       let letter = place < PictureText.letters.count ? PictureText.letters[place] : " "
-      let size = Summary.humanSize(file.size)
+      let size = humanSize(file.size)
       return "  \(letter)  \(String(repeating: " ", count: max(0, 9 - size.count)))\(size)  "
         + "\(oneLine(file.path))  (\(PictureText.place(of: file.layout)))\n"
     }

@@ -34,14 +34,14 @@ enum TopText {
   private static func volume(_ facts: MountFacts) -> [String] {
     let (status, staged) = (facts.status, facts.activity.staged)
     let total = status.usedBytes + min(status.freeBytes, .max - status.usedBytes)
-    let share = Summary.decimal(Double(status.usedBytes) / Double(max(1, total)) * 100)
+    let share = decimal(Double(status.usedBytes) / Double(max(1, total)) * 100)
     let troubles = facts.devices.compactMap { device in device.trouble.map { "  trouble:  \(oneLine($0))" } }
     return [
       "  log:      \(status.entries) of \(status.entryCapacity) entries, \(status.badEntries) bad; "
         + "\(status.files) files, \(status.directories) directories",
-      "  space:    \(Summary.humanSize(status.usedBytes)) of \(Summary.humanSize(total)) used (\(share)%), "
-        + "\(Summary.humanSize(status.freeBytes)) free; staged \(staged.files) files, "
-        + "\(staged.directories) directories, \(Summary.humanSize(staged.bytes))",
+      "  space:    \(humanSize(status.usedBytes)) of \(humanSize(total)) used (\(share)%), "
+        + "\(humanSize(status.freeBytes)) free; staged \(staged.files) files, "
+        + "\(staged.directories) directories, \(humanSize(staged.bytes))",
     ] + troubles
   }
 
@@ -79,19 +79,19 @@ enum TopText {
   /// With as many decimals as are of use.
   static func rate(_ value: Double) -> String {
     if value >= 100 || value == 0 { return "\(UInt64(min(value, 1e18).rounded()))" }
-    return Summary.decimal(value)
+    return decimal(value)
   }
 
-  private static func bytes(_ value: Double) -> String { Summary.humanSize(UInt64(min(max(value, 0), 1e18))) }
+  private static func bytes(_ value: Double) -> String { humanSize(UInt64(min(max(value, 0), 1e18))) }
 
   /// Nanoseconds, as 850ns, 12us, 3.20ms or 1.50s.
   static func time(_ nanoseconds: UInt64) -> String {
     switch nanoseconds {
     case ..<1000: "\(nanoseconds)ns"
-    case ..<100_000: "\(Summary.decimal(Double(nanoseconds) / 1000))us"
+    case ..<100_000: "\(decimal(Double(nanoseconds) / 1000))us"
     case ..<1_000_000: "\(nanoseconds / 1000)us"
-    case ..<1_000_000_000: "\(Summary.decimal(Double(nanoseconds) / 1e6))ms"
-    default: "\(Summary.decimal(Double(nanoseconds) / 1e9))s"
+    case ..<1_000_000_000: "\(decimal(Double(nanoseconds) / 1e6))ms"
+    default: "\(decimal(Double(nanoseconds) / 1e9))s"
     }
   }
 

@@ -12,9 +12,6 @@ public struct ControlClient: ~Copyable, Sendable {
   /// Whether the mount that this was asked through is read-only.
   private let isReadOnly: Bool
 
-  /// What the control socket in a daemon's folder is called.
-  static let socketName = "control"
-
   /// How the mount was when this connected: it had to ask.
   public let greeting: MountStatus
 
@@ -45,11 +42,11 @@ public struct ControlClient: ~Copyable, Sendable {
 
   /// Connects to the daemon of a mount, and says of what kind the trouble is when it cannot.
   public static func reaching(_ mount: Mount) throws(NoDaemon) -> ControlClient {
-    guard let user = mount.userID, MountedVolume.isBelieved(user) else { throw .ofAnotherUser(mount.userID) }
+    guard let user = mount.userID, RunDirectory.isBelieved(user) else { throw .ofAnotherUser(mount.userID) }
     guard let found = FoundRecord.of(mount) else { throw .unknown }
     guard found.isAlive else { throw .gone }
     do throws(Errno) {
-      let path = found.folder + "/" + socketName
+      let path = found.folder + "/" + RunDirectory.controlSocket
       let socket = try MessageSocket.connected(to: path, patience: MountedVolume.patience)
       guard try socket.peerUser() == user else { throw Errno.accessDenied }
       let reply = try exchange(.status, over: socket).reply

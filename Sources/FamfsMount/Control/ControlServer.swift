@@ -55,7 +55,7 @@ final class ControlServer: Sendable {
     let pipe = try Spawn.pipe()
     wakeUp = FileDescriptor(owning: pipe.reading)
     wakeUpEnd = FileDescriptor(owning: pipe.writing)
-    listener = try .listening(at: folder + "/" + ControlClient.socketName)
+    listener = try .listening(at: folder + "/" + RunDirectory.controlSocket)
   }
 
   /// A command at the other end, and what it has reserved.

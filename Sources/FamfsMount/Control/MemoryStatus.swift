@@ -12,13 +12,6 @@ public struct MemoryStatus: Equatable, Sendable {
   public var ranges: [BadRange]
   /// How many accesses met others than those.
   public var unlisted: UInt64
-
-  /// How the memory of a volume is that this process serves.
-  init(_ volume: Volume, _ coherence: Coherence) {
-    self.coherence = coherence
-    disabled = volume.failure
-    (ranges, unlisted) = volume.badMemory()
-  }
 }
 
 extension MessageWriter {

@@ -1,5 +1,3 @@
-import Glibc
-
 /// What the daemon answers over HTTP: one table of paths, each with the methods that it takes.
 struct HttpRoutes: Sendable {
   /// Answers a request with this body.
@@ -8,19 +6,6 @@ struct HttpRoutes: Sendable {
   private let table: [String: [String: Handler]]
 
   init(_ table: [String: [String: Handler]]) { self.table = table }
-
-  /// What a daemon answers for its mount.
-  init(_ mount: ServedMount) {
-    let setLevel: Handler = { body in mount.setLogLevel(body) }
-    self.init([
-      "/pid": ["GET": { _ in .text("pid: \(getpid())\n") }],
-      "/status": ["GET": { _ in .text(mount.status.line + "\n", type: HttpAnswer.json) }],
-      "/metrics": ["GET": { _ in .text(Metrics.text(mount), type: PrometheusText.type) }],
-      "/icache_stats": ["GET": { _ in .text(mount.lookups, type: HttpAnswer.yaml) }],
-      "/icache_dump": ["GET": { _ in .stream(NodeDump(mount.volume), type: HttpAnswer.yaml) }],
-      "/log_level": ["GET": { _ in mount.logLevel }, "POST": setLevel, "PUT": setLevel],
-    ])
-  }
 
   func answer(_ method: String, _ path: String, body: [UInt8]) -> HttpAnswer {
     guard let methods = table[path] else {

@@ -26,13 +26,13 @@ final class HttpServer: Sendable {
 
   /// Serves in `folder` for as long as the process lives.
   /// - Throws: a sentence, when it cannot; the library may not be installed.
-  static func start(_ routes: HttpRoutes, in folder: String, by starter: Starter? = nil) throws(HttpServerError) {
+  static func start(_ routes: HttpRoutes, in folder: String, by starter: Starter? = nil) throws(SentenceError) {
     guard weft_http_load() else {
-      throw HttpServerError("there is no HTTP socket, for libmicrohttpd.so.12 is not installed")
+      throw SentenceError("there is no HTTP socket, for libmicrohttpd.so.12 is not installed")
     }
     let listener: FileDescriptor
     do { listener = try listeningStream(at: folder + "/" + socketName) } catch {
-      throw HttpServerError("there is no HTTP socket: \(error)")
+      throw SentenceError("there is no HTTP socket: \(error)")
     }
     let server = Unmanaged.passRetained(HttpServer(routes))
     let inode = try? listener.status().inode
@@ -45,7 +45,7 @@ final class HttpServer: Sendable {
     // Whether the library has closed the socket depends on where it failed. Its number may be another file's by now.
     let isOpen = (try? listener.status().inode) == inode
     if !isOpen { _ = listener.release() }
-    throw HttpServerError("there is no HTTP socket: libmicrohttpd does not start")
+    throw SentenceError("there is no HTTP socket: libmicrohttpd does not start")
   }
 
   /// A request whose body is still coming.
@@ -81,12 +81,6 @@ final class HttpServer: Sendable {
       return weft_http_stream(connection, 200, type, readPiece, pieces.toOpaque(), endPieces)
     }
   }
-}
-
-/// Why there is no HTTP server.
-struct HttpServerError: Error, CustomStringConvertible {
-  let description: String
-  init(_ sentence: String) { description = sentence }
 }
 
 /// A stream, cut to the room that the library has.

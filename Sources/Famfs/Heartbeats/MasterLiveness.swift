@@ -1,0 +1,44 @@
+import Platform
+
+/// Whether a volume may be taken over.
+public enum Mastership {
+  /// Checks that the master does not live.
+  /// - Throws: a sentence, when one of these mounts is its.
+  public static func checkGone(_ peers: [Peer], _ volume: Volume) throws(FamfsError) {
+    if volume.hasBadHeartbeats {
+      throw .other(
+        "signs of life on \(volume.device.path) cannot be read, so nobody knows whether the volume's master lives; unmount "
+          + "it there, and then use --force")
+    }
+    let master = volume.master
+    let living = peers.first { peer in
+      // A young mount has seen nobody change yet: then the clocks have to do.
+      let isRecent = peer.age == nil && peer.beat.time &+ Heartbeat.patience > Clock.realtime()
+      return peer.beat.isMaster && peer.beat.host == master && (peer.isAlive || isRecent)
+    }
+    guard let living else { return }
+    throw alive(living.beat, volume)
+  }
+
+  /// The same for a volume that is not mounted: watches for a while.
+  public static func checkGone(_ volume: Volume) throws(FamfsError) {
+    let (before, after): ([Heartbeat], [Heartbeat])
+    do throws(Errno) {
+      before = try volume.heartbeats().map(\.beat).filter { $0.isMaster && $0.host == volume.master }
+      if before.isEmpty { return }
+      Clock.sleep(nanoseconds: 2 * Heartbeat.interval + Heartbeat.interval / 2)
+      after = try volume.heartbeats().map(\.beat)
+    } catch {
+      throw .memory(volume.device.path, error)
+    }
+    for beat in after {
+      if before.contains(where: { $0.mount == beat.mount && $0.count != beat.count }) { throw alive(beat, volume) }
+    }
+  }
+
+  private static func alive(_ beat: Heartbeat, _ volume: Volume) -> FamfsError {
+    .other(
+      "the volume's master, \(oneLine(beat.hostName)) (\(volume.master)), is alive: its last sign is of a moment ago; "
+        + "unmount it there, or use --force")
+  }
+}
