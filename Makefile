@@ -33,13 +33,13 @@ build: setup
 
 # In C, for they are loaded into all kinds of programs.
 LIBRARY = $(CC) -std=gnu17 -O2 -g -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -ISources/CLinux/include
-LIBFAMFS = Library/volume.c Library/log.c Library/tree.c Library/memory.c Library/layout.c Library/mounts.c Sources/CLinux/cache.c
-LIBFAMFS_EXEC = Library/exec.c Library/records.c Library/areas.c Library/layout.c Library/mounts.c Library/memory.c Sources/CLinux/cache.c
+LIBFAMFS = libfamfs/volume.c libfamfs/log.c libfamfs/tree.c libfamfs/memory.c libfamfs/layout.c libfamfs/mounts.c Sources/CLinux/cache.c
+LIBFAMFS_EXEC = libfamfs/exec.c libfamfs/records.c libfamfs/areas.c libfamfs/layout.c libfamfs/mounts.c libfamfs/memory.c Sources/CLinux/cache.c
 lib/libfamfs.so: $(LIBFAMFS)
 lib/libfamfs.so: LIBRARIES = -lz
 lib/libfamfs.so: SONAME = libfamfs.so.0
 lib/libfamfs_exec.so: $(LIBFAMFS_EXEC)
-lib/%.so: $(wildcard Library/*.h) Sources/CLinux/include/CLinux.h Makefile
+lib/%.so: $(wildcard libfamfs/*.h) Sources/CLinux/include/CLinux.h Makefile
 	@mkdir -p lib
 	@$(LIBRARY) $(SONAME:%=-Wl,-soname,%) -o $@.new $(filter %.c,$^) $(LIBRARIES)
 	@mv $@.new $@
@@ -70,7 +70,7 @@ test-machines: build
 bench: build
 	$(SWIFT) build $(RELEASE) --product bench-replay
 	$(SWIFT) build $(RELEASE) --product bench-small
-	$(CC) -std=gnu17 -O2 -Wall -Wextra -Werror -ILibrary Benchmarks/Mapped/mapped.c -Llib -lfamfs -Wl,-rpath,$(CURDIR)/lib \
+	$(CC) -std=gnu17 -O2 -Wall -Wextra -Werror -Ilibfamfs Benchmarks/Mapped/mapped.c -Llib -lfamfs -Wl,-rpath,$(CURDIR)/lib \
 	  -o "$(PROGRAMS)/bench-mapped"
 	@scripts/bench bin "$(PROGRAMS)"
 

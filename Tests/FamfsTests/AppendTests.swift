@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct AppendTests {
   @Test("a committed file is one entry with the bytes of the facts page, and the header counts it")

@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// Entries that change mode, owner and times of what earlier entries made, and time stamps in entries.
 @Suite struct AttributeTests {

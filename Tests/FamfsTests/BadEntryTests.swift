@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct BadEntryTests {
   struct Bad: Sendable, CustomTestStringConvertible {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct BucketUsageTests {
   @Test("taken units are counted in every range, whole words or not")

@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct ConcurrencyTests {
   /// Runs each body on a thread of its own, and waits for all.

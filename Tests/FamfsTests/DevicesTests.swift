@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// The devices of a host, found by UUID as `DeviceSearch` does; some may be unplugged.
 private final class Shelf: Sendable {

@@ -3,91 +3,7 @@ import Memory
 import Testing
 
 @testable import Famfs
-
-/// A volume that the public famfs wrote, and what its own tools said of it.
-struct Fixture: Sendable {
-  struct Manifest: Decodable, Sendable {
-    struct Superblock: Decodable, Sendable {
-      let tsLogOffset, tsLogLen, tsAllocUnit, ddSize: UInt64
-      let tsUuid, tsDevUuid, tsSystemUuid, ddDaxdev: String
-      let tsSbFlags: UInt32
-    }
-    struct Log: Decodable, Sendable { let len, lastIndex, nextSeqnum, nextIndex: UInt64 }
-    struct Run: Decodable, Sendable { let devindex, offset, len: UInt64 }
-    struct Entry: Decodable, Sendable {
-      let index: UInt64
-      let crc, type, path, mode: String
-      let uid, gid: UInt32
-      let size: UInt64?
-      let flags: UInt32?
-      let extents: [Run]?
-      let sha256: String?
-    }
-    struct Reference: Decodable, Sendable { let bitmap: Bitmap }
-    struct Bitmap: Decodable, Sendable { let nbits, fsizeSum, allocSum, files, dirs: UInt64, hex: String }
-
-    let imageSize: UInt64
-    let imageSha256: String
-    let superblock: Superblock
-    let log: Log
-    let entries: [Entry]
-    let reference: Reference
-  }
-
-  let manifest: Manifest
-  let device: RamDevice
-
-  /// A fixture that no test changes, unpacked once.
-  static func shared(_ name: String) throws -> Fixture { try #require(unpacked[name]).get() }
-
-  private static let unpacked = Dictionary(
-    uniqueKeysWithValues: FixtureTests.names.map { name in (name, Result { try Fixture(name) }) })
-
-  init(_ name: String) throws {
-    let place = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    manifest = try decoder.decode(
-      Manifest.self, from: Data(contentsOf: place.appendingPathComponent(name + ".manifest.json")))
-    device = RamDevice(size: manifest.imageSize)
-    let image = try run("gzip", ["-dc", place.appendingPathComponent(name + ".img.gz").path])
-    try #require(image.count == Int(device.size))
-    image.withUnsafeBytes { device.memory.copyMemory(from: $0) }
-  }
-
-  /// What the manifest says is there.
-  var items: [String: Item] {
-    var items: [String: Item] = [:]
-    for entry in manifest.entries {
-      items[entry.path] = Item(
-        isDirectory: entry.type == "dir", permissions: UInt32(entry.mode, radix: 8) ?? 0, userID: entry.uid,
-        groupID: entry.gid, size: entry.size ?? 0,
-        extents: (entry.extents ?? []).map { Extent(device: $0.devindex, offset: $0.offset, length: $0.len) })
-    }
-    return items
-  }
-
-  /// The allocation bitmap: bit i of the whole is bit i mod 8 of byte i / 8.
-  var takenUnits: [Bool] {
-    let digits = Array(manifest.reference.bitmap.hex)
-    let bytes = stride(from: 0, to: digits.count, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0 }
-    return (0..<Int(manifest.reference.bitmap.nbits)).map { bytes[$0 / 8] >> ($0 % 8) & 1 == 1 }
-  }
-}
-
-/// Runs a program and returns what it writes.
-private func run(_ program: String, _ arguments: [String]) throws -> Data {
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-  process.arguments = [program] + arguments
-  let output = Pipe()
-  process.standardOutput = output
-  try process.run()
-  let data = output.fileHandleForReading.readDataToEndOfFile()
-  process.waitUntilExit()
-  try #require(process.terminationStatus == 0)
-  return data
-}
+@testable import FamfsTestSupport
 
 /// SHA-256 sums of byte strings, by the system's own tool.
 private func sums(_ contents: [[UInt8]]) throws -> [String] {
@@ -105,9 +21,7 @@ private func sums(_ contents: [[UInt8]]) throws -> [String] {
 }
 
 @Suite struct FixtureTests {
-  static let names = ["a_empty", "b_files"]
-
-  @Test("a volume of the public famfs shows every path, mode, owner, extent and byte", arguments: names)
+  @Test("a volume of the public famfs shows every path, mode, owner, extent and byte", arguments: Fixture.names)
   func play(name: String) throws {
     let fixture = try Fixture.shared(name)
     let volume = try Volume(on: fixture.device, host: Host.client)
@@ -120,7 +34,7 @@ private func sums(_ contents: [[UInt8]]) throws -> [String] {
     #expect(try sums([fixture.device.peek(0, Int(fixture.device.size))]) == [fixture.manifest.imageSha256])
   }
 
-  @Test("node numbers follow the log", arguments: names)
+  @Test("node numbers follow the log", arguments: Fixture.names)
   func numbers(name: String) throws {
     let fixture = try Fixture.shared(name)
     let volume = try Volume(on: fixture.device, host: Host.client)
@@ -129,7 +43,7 @@ private func sums(_ contents: [[UInt8]]) throws -> [String] {
     }
   }
 
-  @Test("counts and the allocation bitmap are those of the public fsck", arguments: names)
+  @Test("counts and the allocation bitmap are those of the public fsck", arguments: Fixture.names)
   func counts(name: String) throws {
     let fixture = try Fixture.shared(name)
     let volume = try Volume(on: fixture.device, host: Host.master)
@@ -150,7 +64,7 @@ private func sums(_ contents: [[UInt8]]) throws -> [String] {
     #expect(taken == fixture.takenUnits)
   }
 
-  @Test("superblock and log header say what the manifest says", arguments: names)
+  @Test("superblock and log header say what the manifest says", arguments: Fixture.names)
   func headers(name: String) throws {
     let fixture = try Fixture.shared(name)
     let (superblock, said) = (try Volume.readSuperblock(of: fixture.device), fixture.manifest.superblock)
@@ -170,7 +84,7 @@ private func sums(_ contents: [[UInt8]]) throws -> [String] {
     #expect(header.nextIndex == fixture.manifest.log.nextIndex)
   }
 
-  @Test("what was read is written again byte for byte", arguments: names)
+  @Test("what was read is written again byte for byte", arguments: Fixture.names)
   func again(name: String) throws {
     let fixture = try Fixture.shared(name)
     let superblock = try Volume.readSuperblock(of: fixture.device)

@@ -4,6 +4,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct FollowTests {
   @Test("a client sees what the master adds, in the order of the log, once it follows")

@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct LayoutTests {
   /// Byte `x` of a file, by the facts page's own words.

@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct LogEntryTests {
   private func parse(_ made: HandMade, at index: UInt64 = 3) throws -> LogEntry {

@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct MakingTests {
   @Test("a new volume has the bytes of the facts page and an empty log", arguments: [4096, 2 << 20] as [UInt64])

@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// What a volume holds, contents included.
 private struct Holdings: Equatable {

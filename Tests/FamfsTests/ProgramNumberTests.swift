@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// What a node keeps in places that files and directories use differently.
 @Suite struct ProgramNumberTests {

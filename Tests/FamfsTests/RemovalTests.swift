@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct RemovalTests {
   private static let unit: UInt64 = 4096

@@ -3,6 +3,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// A damage, and whether a repair can put it right.
 struct Wreck: CustomTestStringConvertible, Sendable {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct SpaceMapTests {
   private static let unit: UInt64 = 4096

@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// A device of which this host has old cache lines: they are read until they are invalidated.
 private final class StaleDevice: RamDevice, @unchecked Sendable {

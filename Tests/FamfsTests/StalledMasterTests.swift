@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 /// A master that is stopped amid an append, for so long that another host takes the volume over and appends, and then
 /// goes on.

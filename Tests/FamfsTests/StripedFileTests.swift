@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 extension Volume {
   /// Makes a whole striped file, range by range.

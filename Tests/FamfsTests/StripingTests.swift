@@ -1,6 +1,7 @@
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct StripingTests {
   /// A map of which only these units are free.

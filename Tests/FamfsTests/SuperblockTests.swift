@@ -2,6 +2,7 @@ import Platform
 import Testing
 
 @testable import Famfs
+@testable import FamfsTestSupport
 
 @Suite struct SuperblockTests {
   private func parse(_ made: HandMade) throws -> Superblock { try Superblock(parsing: made.bytes.span.bytes) }

@@ -414,7 +414,7 @@ struct DirectTests {
       let (libraries, made) = (Machine.programs + "/../lib", volume.room.at("program"))
       try succeed(
         IntegrationTests.run([
-          "clang", "-Wall", "-Wextra", "-Werror", "-I", Machine.sources + "/Library", source, "-L", libraries,
+          "clang", "-Wall", "-Wextra", "-Werror", "-I", Machine.sources + "/libfamfs", source, "-L", libraries,
           "-lfamfs",
           "-Wl,-rpath," + libraries, "-o", made,
         ]))
@@ -503,7 +503,7 @@ struct DirectTests {
       try volume.add("file", count: 100_000)
       let (library, sources) = (volume.room.at("large.so"), Machine.sources)
       let names = ["exec", "records", "areas", "layout", "mounts", "memory"]
-      let files = names.map { "Library/\($0).c" } + ["Sources/CLinux/cache.c"]
+      let files = names.map { "libfamfs/\($0).c" } + ["Sources/CLinux/cache.c"]
       try succeed(
         IntegrationTests.run(
           ["clang", "-std=gnu17", "-fPIC", "-shared", "-DFAMFS_PAGE_SIZE=65536", "-I\(sources)/Sources/CLinux/include"]

@@ -29,7 +29,7 @@ enum Machine {
   static let programs: String = ProcessInfo.processInfo.environment["WEFT_BIN"] ?? sources + "/bin"
 
   /// The folder of volumes that the public famfs wrote.
-  static let fixtures = sources + "/Tests/FamfsTests/Fixtures"
+  static let fixtures = sources + "/Tests/FamfsTestSupport/Fixtures"
 
   /// A name as posix_spawnp(3) takes it.
   static func program(_ name: String) -> String {

@@ -1,0 +1,154 @@
+import Glibc
+import Platform
+
+/// Which file or device a volume's device 0 is, whatever its path.
+public enum DeviceIdentity: Equatable, Sendable {
+  /// A plain file: st_dev and st_ino.
+  case file(UInt64, UInt64)
+  /// A character device: st_rdev.
+  case character(UInt64)
+  /// A block device: st_rdev.
+  case block(UInt64)
+
+  /// Nil for what no volume can lie on.
+  public init?(_ status: FileStatus) {
+    switch status.kind {
+    case .regular: self = .file(status.device, status.inode)
+    case .characterDevice: self = .character(status.specialDevice)
+    case .blockDevice: self = .block(status.specialDevice)
+    default: return nil
+    }
+  }
+
+  fileprivate init?(words: ArraySlice<Substring>) {
+    let numbers = words.dropFirst().compactMap { UInt64($0) }
+    switch (words.first, numbers.count, words.count) {
+    case ("file", 2, 3): self = .file(numbers[0], numbers[1])
+    case ("char", 1, 2): self = .character(numbers[0])
+    case ("block", 1, 2): self = .block(numbers[0])
+    default: return nil
+    }
+  }
+
+  fileprivate var text: String {
+    switch self {
+    case .file(let device, let inode): "file \(device) \(inode)"
+    case .character(let number): "char \(number)"
+    case .block(let number): "block \(number)"
+    }
+  }
+}
+
+/// What a daemon writes about its mount into its user's run directory: see docs/decisions/finding-mounts.md. The C
+/// library reads it, too.
+package struct MountRecord: Equatable, Sendable {
+  /// What stat(2) gives as st_dev for everything on the mount.
+  package let major: UInt32
+  /// The number behind it.
+  package let minor: UInt32
+  /// When it was mounted, by `Clock.monotonic`.
+  package let since: UInt64
+  /// The volume's own identifier.
+  package let volume: UUID
+  /// Device 0.
+  package let device: DeviceIdentity
+  /// The daemon's process, in its own name space.
+  package let process: pid_t
+
+  /// What a file name ends with that holds one.
+  package static let suffix = ".record"
+  /// More bytes than a record has.
+  package static let limit = 4096
+
+  package init(of mount: Mount, volume: UUID, device: DeviceIdentity) {
+    (major, minor) = mount.device
+    since = Clock.monotonic()
+    self.volume = volume
+    self.device = device
+    process = getpid()
+  }
+
+  /// Reads a record; nil when it is not a whole one.
+  package init?(text: String) {
+    var lines: [Substring: ArraySlice<Substring>] = [:]
+    for line in text.split(separator: "\n") {
+      let words = line.split(separator: " ", omittingEmptySubsequences: false)
+      if let name = words.first { lines[name] = words.dropFirst() }
+    }
+    guard lines["famfs"] == ["mount", "1"], let numbers = lines["mount"]?.first?.split(separator: ":"),
+      numbers.count == 2, let major = UInt32(numbers[0]), let minor = UInt32(numbers[1]),
+      let since = lines["since"]?.first.flatMap({ UInt64($0) }),
+      let volume = lines["volume"]?.first.flatMap({ UUID($0) }),
+      let device = lines["device"].flatMap({ DeviceIdentity(words: $0) }),
+      let process = lines["process"]?.first.flatMap({ pid_t($0) }), process > 0
+    else { return nil }
+    (self.major, self.minor, self.since) = (major, minor, since)
+    (self.volume, self.device, self.process) = (volume, device, process)
+  }
+
+  /// One fact a line.
+  package var text: String {
+    """
+    famfs mount 1
+    mount \(major):\(minor)
+    since \(since)
+    volume \(volume)
+    device \(device.text)
+    process \(process)
+
+    """
+  }
+
+  /// Whether this is the record of a mount.
+  package func names(_ mount: Mount) -> Bool { mount.device == (major, minor) }
+}
+
+/// A record that was found, and what stands beside it.
+package struct FoundRecord: Sendable {
+  package let record: MountRecord
+  /// The folder with the daemon's sockets.
+  package let folder: String
+  /// Whether the daemon is there, running or stopped: it holds the record locked.
+  package let isAlive: Bool
+
+  /// Every record of a user's daemons. Nothing that another user could have written is among them.
+  package static func all(of user: UInt32) -> [FoundRecord] {
+    RunDirectory.candidates(of: user).flatMap { directory in
+      RunDirectory.belongs(directory, to: user) ? all(in: directory, of: user) : []
+    }
+  }
+
+  private static func all(in directory: String, of user: UInt32) -> [FoundRecord] {
+    directoryNames(directory).compactMap { name in
+      guard name.hasPrefix(RunDirectory.folderPrefix), name.hasSuffix(MountRecord.suffix) else { return nil }
+      let path = directory + "/" + name
+      guard let file = try? FileDescriptor(opening: path, [.readOnly, .noFollow, .nonBlocking]),
+        let status = try? file.status(), status.kind == .regular, status.userID == user,
+        status.permissions & 0o022 == 0, let isAlive = try? file.isLocked(byte: 0),
+        let record = MountRecord(text: text(of: file))
+      else { return nil }
+      return FoundRecord(record: record, folder: String(path.dropLast(MountRecord.suffix.count)), isAlive: isAlive)
+    }
+  }
+
+  private static func text(of file: borrowing FileDescriptor) -> String {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: MountRecord.limit, alignment: 8)
+    defer { bytes.deallocate() }
+    let count = (try? file.read(at: 0, into: bytes)) ?? 0
+    return String(decoding: bytes[..<count], as: UTF8.self)
+  }
+
+  /// The record of a mount, whether its daemon lives or not; nil when no daemon of its user says that it serves it.
+  /// The mount itself is asked nothing.
+  package static func of(_ mount: Mount) -> FoundRecord? {
+    guard let user = mount.userID, RunDirectory.isBelieved(user) else { return nil }
+    return of(mount, among: all(of: user))
+  }
+
+  /// The same, where all records of the mount's user are known.
+  package static func of(_ mount: Mount, among records: [FoundRecord]) -> FoundRecord? {
+    // A daemon that has been unmounted may still be ending while its number is another mount's.
+    records.filter { $0.record.names(mount) }
+      .max { ($0.isAlive ? 1 : 0, $0.record.since) < ($1.isAlive ? 1 : 0, $1.record.since) }
+  }
+}

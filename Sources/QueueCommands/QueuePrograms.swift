@@ -1,0 +1,4 @@
+import CommandKit
+
+/// The programs of queues.
+package let queuePrograms: [any Verb.Type] = [QueueCommand.self]
