@@ -154,6 +154,8 @@ long yard_process_start(struct yard_process *process) {
     return 0;
 }
 
+void *yard_process_data(const struct yard_process *process) { return process->shared->data; }
+
 long yard_process_begin(struct yard_process *process) {
     char byte = 0;
     return send(process->socket, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : -EPIPE;

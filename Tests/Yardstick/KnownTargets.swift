@@ -1,7 +1,8 @@
 extension YardstickTarget {
   /// A tmpfs of Linux 6.6 or newer.
   public static func tmpfs(at directory: String) -> YardstickTarget {
-    var target = YardstickTarget(name: "tmpfs", directory: directory, lacking: [.zeroRange, .shiftRange, .cleanEnds])
+    var target = YardstickTarget(
+      name: "tmpfs", directory: directory, lacking: [.zeroRange, .shiftRange, .cleanEnds, .strictFlags])
     target.seconds = Int64.min...Int64.max
     target.attributeLimit = 65_536
     return target

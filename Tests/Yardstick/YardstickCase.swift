@@ -9,7 +9,8 @@ public enum Yardstick {
     RenameFlagCases.all, SizeCases.all, HoleCases.all, ReadWriteCases.all, MappingCases.all, CopyCases.all,
     TemporaryFileCases.all, XattrCases.all, ACLCases.all, OwnerCases.all, TimeCases.all, ListingCases.all,
     SpecialFileCases.all,
-    FileSystemCases.all,
+    FileSystemCases.all, LockCases.all, FlockCases.all, FileFlagCases.all, ConcurrencyCases.all,
+    RandomCases.all,
   ].flatMap { $0 }
 }
 

@@ -33,6 +33,8 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case whiteout
   /// FS_IOC_GETFLAGS and FS_IOC_SETFLAGS: immutable, append only.
   case fileFlags
+  /// An immutable file is not changed through descriptors that were open for writing before.
+  case strictFlags
   /// Symbolic links of up to 4,095 bytes.
   case longSymlinks
   /// Hard links.
@@ -49,6 +51,8 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case birthTime
   /// flock(2), POSIX and open file description locks.
   case locks
+  /// Processes that wait for each other's POSIX locks are told so (EDEADLK).
+  case deadlocks
   /// O_DIRECT.
   case directIO
   /// Shared writable mappings.

@@ -44,6 +44,8 @@ struct yard_process {
 /// Starts a process that makes the calls it is told to, in the calling thread's directory and with its user; it has no
 /// open file of this process. SIGUSR1 interrupts its calls. 0, or a negative error number.
 long yard_process_start(struct yard_process *process);
+/// Where the data of its shared memory begins.
+void *yard_process_data(const struct yard_process *process);
 /// Has it make the call that stands in its shared memory, and does not wait for the answer.
 long yard_process_begin(struct yard_process *process);
 /// Waits for the answer, which then stands in `shared->result`: 0, or -EPIPE when the process has ended.
