@@ -2,7 +2,7 @@
 package enum Completions {
   /// A line for each command and for each of its options, with tabs between: the command as people type it; the
   /// option's letter and word, or `-` for the command itself; the option's argument or `-`; and what it does.
-  package static func table(of verbs: [any Verb.Type]) -> String {
+  package static func table(of verbs: [any Command.Type]) -> String {
     var text = ""
     for verb in verbs {
       text += "\(verb.command)\t-\t-\t\(verb.summary)\n"

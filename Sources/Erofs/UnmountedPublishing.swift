@@ -10,7 +10,7 @@ public enum UnmountedPublishing {
 }
 
 extension Publisher {
-  /// Checks that a volume keeps its files: hosts that read it by EROFS leave no sign of life.
+  /// Checks that a volume keeps its files: hosts that read it by EROFS leave no heartbeat.
   /// - Throws: a sentence, when files can be removed.
   public static func checkKeeps(_ volume: Volume) throws(FamfsError) {
     guard volume.isReclaiming else { return }

@@ -39,8 +39,8 @@ public enum FamfsError: Error, Sendable, CustomStringConvertible {
   case badEntries(UInt64, LogProblem)
   /// This host is a client; the master is the host of this UUID.
   case notMaster(UUID)
-  /// The superblock names this host as the master, and this mount is not: the lock of an old master on this machine keeps
-  /// it from that.
+  /// The superblock names this host as the master, and this mount is not: the lock of an old master on this machine
+  /// keeps it from that.
   case notMasterYet
   /// The volume can no longer be written, for this reason.
   case disabled(String)

@@ -4,7 +4,7 @@ import FamfsControl
 import Platform
 
 /// famfs clone
-enum CloneCommand: Verb {
+enum CloneCommand: Command {
   static let name = "clone"
   static let synopsis = "SOURCE DEST"
   static let about = """

@@ -4,7 +4,7 @@ import FamfsControl
 import Platform
 
 /// famfs commit
-enum CommitCommand: Verb {
+enum CommitCommand: Command {
   static let name = "commit"
   static let synopsis = "PATH..."
   static let about = """

@@ -4,7 +4,7 @@ import Glibc
 import Platform
 
 /// famfs exec
-enum ExecCommand: Verb {
+enum ExecCommand: Command {
   static let name = "exec"
   static let synopsis = "[--] COMMAND [ARGUMENT...]"
   static let about = """

@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs flush
-enum FlushCommand: Verb {
+enum FlushCommand: Command {
   static let name = "flush"
   static let synopsis = "[options] FILE..."
   static let about = """

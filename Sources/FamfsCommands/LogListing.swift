@@ -35,13 +35,13 @@ struct LogListing: ~Copyable {
     let slots = header.lastIndex + 1
     var isGood = header.nextIndex <= slots
     if !isGood {
-      printError("\(ReadCheckCommand.command): \(path) claims \(header.nextIndex) entries, and has room for \(slots)")
+      printError("\(ChkreadCommand.command): \(path) claims \(header.nextIndex) entries, and has room for \(slots)")
     }
     for index in 0..<min(header.nextIndex, slots) {
       let entry = try entry(index)
       printOut("  \(index): \(oneLine(LogListing.describe(entry)))\n")
       if case .failure(let problem) = entry {
-        printError("\(ReadCheckCommand.command): \(path): log entry \(index): \(problem)")
+        printError("\(ChkreadCommand.command): \(path): log entry \(index): \(problem)")
         isGood = false
       }
     }
@@ -55,7 +55,7 @@ struct LogListing: ~Copyable {
       guard got == bytes.count else { throw .badMagic }
       return try LogHeader(parsing: UnsafeRawBufferPointer(bytes).bytes, logLength: size)
     } catch {
-      printError("\(ReadCheckCommand.command): \(path) \(firstPart(of: "\(error)"))")
+      printError("\(ChkreadCommand.command): \(path) \(firstPart(of: "\(error)"))")
       return nil
     }
   }

@@ -5,7 +5,7 @@ import Memory
 import Platform
 
 /// famfs logplay
-enum LogplayCommand: Verb {
+enum LogplayCommand: Command {
   static let name = "logplay"
   static let synopsis = "[options] PATH|DEVICE\n       famfs logplay --shadow DIR --daxdev DEVICE [options]"
   static let about = """

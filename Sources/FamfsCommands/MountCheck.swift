@@ -75,7 +75,7 @@ struct MountCheck: ~Copyable {
     outcome.status |= bit
     if outcome.problems.count < 1000 { outcome.problems.append((path, sentence)) }
     let line = path.map { "\($0): \(sentence)" } ?? sentence
-    if !isSilent { printError("\(MountCheckCommand.command): \(line)") }
+    if !isSilent { printError("\(CheckCommand.command): \(line)") }
   }
 
   /// A daemon follows the log within 20 ms; one that was told not to (famfs mount --dummy) is waited for in vain.

@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs mount
-enum MountCommand: Verb {
+enum MountCommand: Command {
   static let name = "mount"
   static let synopsis = "[options] DEVICE MOUNTPOINT"
   static let about = """

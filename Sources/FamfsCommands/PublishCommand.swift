@@ -5,7 +5,7 @@ import FamfsControl
 import Platform
 
 /// famfs publish
-enum PublishCommand: Verb {
+enum PublishCommand: Command {
   static let name = "publish"
   static let synopsis = "[options] DEVICE|PATH"
   static let about = """

@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs status
-enum StatusCommand: Verb {
+enum StatusCommand: Command {
   static let name = "status"
   static let synopsis = "[options] [PATH|DEVICE]"
   static let about = """
@@ -35,7 +35,7 @@ enum StatusCommand: Verb {
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count <= 1 else { throw UsageError("name one path or one device, or nothing") }
     let (mounts, views) = try arguments.operands.first.map(find) ?? (MountedVolume.all(), ViewMount.all())
-    let looks = mounts.map { mount in (mount, try? Look { state(of: mount) }) }
+    let looks = mounts.map { mount in (mount, try? AbandonableCall { state(of: mount) }) }
     let deadline = Clock.monotonic() + MountedVolume.patience
     let found = looks.map { ($0, $1?.wait(until: deadline) ?? .unreachable(MountedVolume.silence(of: $0))) }
     if arguments.has("json") {
@@ -98,11 +98,11 @@ enum StatusCommand: Verb {
 
   /// A line about a mount of the volume, here or elsewhere.
   private static func text(_ peer: Peer) -> String {
-    let beat = peer.beat
+    let heartbeat = peer.heartbeat
     let life = peer.isAlive ? "alive" : peer.age == nil ? "not heard of yet" : "silent"
     return
-      "  mounted by:  \(oneLine(beat.hostName)) (\(beat.host)), \(beat.isMaster ? "master" : "client"), \(life), since "
-      + "\(timestamp(beat.since)), has followed \(beat.entries) entries\n"
+      "  mounted by:  \(oneLine(heartbeat.hostName)) (\(heartbeat.host)), \(heartbeat.isMaster ? "master" : "client"), \(life), since "
+      + "\(timestamp(heartbeat.since)), has followed \(heartbeat.entries) entries\n"
   }
 
   /// A line for all devices, when they have the same.

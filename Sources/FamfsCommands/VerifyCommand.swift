@@ -3,7 +3,7 @@ import Famfs
 import Platform
 
 /// famfs verify
-enum VerifyCommand: Verb {
+enum VerifyCommand: Command {
   static let name = "verify"
   static let synopsis = "--seed N --filename FILE\n       famfs verify --multi FILE,SEED ... [options]"
   static let about = """
@@ -43,14 +43,14 @@ enum VerifyCommand: Verb {
       }
       return try arguments.all("multi").map { text in
         guard let comma = text.lastIndex(of: ",") else { throw UsageError("--multi '\(text)' is not FILE,SEED") }
-        let seed = try CreateCommand.parseSeed(String(text[text.index(after: comma)...]))
+        let seed = try CreatCommand.parseSeed(String(text[text.index(after: comma)...]))
         return Wanted(path: String(text[..<comma]), seed: seed)
       }
     }
     guard let seed = arguments["seed"], let path = arguments["filename"] else {
       throw UsageError("give --seed and --filename, or --multi")
     }
-    return [Wanted(path: path, seed: try CreateCommand.parseSeed(seed))]
+    return [Wanted(path: path, seed: try CreatCommand.parseSeed(seed))]
   }
 
   /// Compares a file with what it should hold.

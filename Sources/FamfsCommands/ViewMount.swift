@@ -29,7 +29,7 @@ struct ViewMount: Sendable {
     let wanted = views.filter { view in
       name.map { $0.isInside(view.mountPoint) || $0.isSamePath(as: view.source) } ?? true
     }
-    let looks = wanted.map { mount in try? Look { ViewMount(mount) } }
+    let looks = wanted.map { mount in try? AbandonableCall { ViewMount(mount) } }
     let deadline = Clock.monotonic() + MountedVolume.patience
     return looks.compactMap { $0?.wait(until: deadline) ?? nil }
   }

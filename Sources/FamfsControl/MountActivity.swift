@@ -52,7 +52,7 @@ public struct MountFacts: Equatable, Sendable {
   }
 
   /// How many log entries another mount has yet to take in.
-  public func lag(of peer: Peer) -> UInt64 { status.entries - min(status.entries, peer.beat.entries) }
+  public func lag(of peer: Peer) -> UInt64 { status.entries - min(status.entries, peer.heartbeat.entries) }
 }
 
 extension ControlClient {
@@ -65,7 +65,7 @@ extension ControlClient {
     return MountFacts(status: status, devices: devices, peers: try peersBehind(peers), activity: activity)
   }
 
-  /// All mounts that have left signs of life.
+  /// All mounts that have left heartbeats.
   public func peers() throws(FamfsError) -> [Peer] {
     guard case .peers(let peers) = try ask(.peers(from: 0)) else { throw ControlClient.nonsense }
     return try peersBehind(peers)

@@ -58,9 +58,9 @@ extension Peer {
   /// For programs.
   fileprivate var json: JSON {
     [
-      "host_name": .text(beat.hostName), "system_uuid": JSON(beat.host),
-      "role": .text(beat.isMaster ? "master" : "client"), "alive": .bool(isAlive),
-      "since": .text(timestamp(beat.since)), "entries": .number(beat.entries),
+      "host_name": .text(heartbeat.hostName), "system_uuid": JSON(heartbeat.host),
+      "role": .text(heartbeat.isMaster ? "master" : "client"), "alive": .bool(isAlive),
+      "since": .text(timestamp(heartbeat.since)), "entries": .number(heartbeat.entries),
       "seconds_silent": age.map { .number($0 / 1_000_000_000) } ?? .null,
     ]
   }

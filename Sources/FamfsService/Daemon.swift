@@ -30,7 +30,8 @@ public enum Daemon {
       throw FamfsError.other("publish does not go with strict or ro: it adds to the volume; leave one of them out")
     }
     if options.publishes { try Publishing.checkMountKeeps(volume) }
-    let pulse = options.isStrict ? nil : Pulse(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
+    let heartbeats =
+      options.isStrict ? nil : HeartbeatKeeper(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
     let coherence = options.coherence ?? Coherence(of: volume)
     // Who asks for it means it, also where it costs shared mappings.
     let asked: CachePolicy? = options.coherence == .noncoherent ? .never : nil
@@ -50,7 +51,7 @@ public enum Daemon {
     let staging =
       makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
     let fileSystem = FamfsFileSystem(
-      volume: volume, folder: folder.path, settings: settings, pulse: pulse, kernelMaps: kernelMaps,
+      volume: volume, folder: folder.path, settings: settings, heartbeats: heartbeats, kernelMaps: kernelMaps,
       attributes: staging?.attributes)
     let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
@@ -78,7 +79,7 @@ public enum Daemon {
     do {
       let notifier = Notifier(door)
       let server = try ControlServer(
-        volume: volume, staging: staging, pulse: pulse, publishing: publishing, folder: folder.path,
+        volume: volume, staging: staging, heartbeats: heartbeats, publishing: publishing, folder: folder.path,
         isReadOnly: options.isReadOnly,
         isStrict: options.isStrict, settings: settings, activity: activity,
         forget: { (number) throws(Errno) in
@@ -89,9 +90,9 @@ public enum Daemon {
         beginsAtOnce: options.playsLog,
         looksByItself: !options.isStrict)
       if let staging { try Thread.detached(named: "famfs-staging") { staging.run() } }
-      if let pulse {
-        do { try pulse.begin() } catch { throw FamfsError.memory(options.device, error) }
-        try Thread.detached(named: "famfs-pulse") { pulse.run() }
+      if let heartbeats {
+        do { try heartbeats.begin() } catch { throw FamfsError.memory(options.device, error) }
+        try Thread.detached(named: "famfs-heartbeat") { heartbeats.run() }
       }
       // These last as long as the process.
       try Thread.detached(named: "famfs-control") { server.run() }
@@ -105,7 +106,7 @@ public enum Daemon {
       let served = ServedMount(
         volume: volume, log: log, mount: mount,
         facts: {
-          MountFacts(status: status(), devices: volume.devices(), peers: pulse?.peers ?? [], activity: activity())
+          MountFacts(status: status(), devices: volume.devices(), peers: heartbeats?.peers ?? [], activity: activity())
         }, memory: { MemoryStatus(volume, settings.coherenceInEffect) })
       do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
       try MountPoint.checkAnswers(options.mountPoint)
@@ -125,7 +126,7 @@ public enum Daemon {
     if Mount.top(at: mount.mountPoint)?.device ?? (0, 0) != mount.device { staging?.commitRest(evenOpen: true) }
     // Cut off rather than unmounted, the mount point would answer errors for ever.
     unmountOwn(mount, log)
-    pulse?.end()
+    heartbeats?.end()
   }
 
   private static func record(

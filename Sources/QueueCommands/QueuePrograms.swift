@@ -1,4 +1,4 @@
 import CommandKit
 
 /// The programs of queues.
-package let queuePrograms: [any Verb.Type] = [QueueCommand.self]
+package let queuePrograms: [any Command.Type] = [PcqCommand.self]

@@ -9,10 +9,10 @@ enum Program {
   static let version = weftVersion
 
   /// Programs with a name of their own.
-  private static let programs: [any Verb.Type] =
-    FamfsVerbs.programs + [DaemonCommand.self] + queuePrograms
+  private static let programs: [any Command.Type] =
+    FamfsCommandTable.programs + [FamfsFusedCommand.self] + queuePrograms
   /// What stands behind `famfs`.
-  private static let verbs: [any Verb.Type] = FamfsVerbs.all
+  private static let verbs: [any Command.Type] = FamfsCommandTable.all
 
   /// Runs the command.
   /// - Parameter arguments: argv, the program's own name first.

@@ -51,10 +51,10 @@ import Testing
 
   @Test("seeds are decimal or hexadecimal numbers of 64 bits")
   func seeds() throws {
-    #expect(try CreateCommand.parseSeed("42") == 42 && CreateCommand.parseSeed("0x2A") == 42)
-    #expect(try CreateCommand.parseSeed("18446744073709551615") == .max)
+    #expect(try CreatCommand.parseSeed("42") == 42 && CreatCommand.parseSeed("0x2A") == 42)
+    #expect(try CreatCommand.parseSeed("18446744073709551615") == .max)
     for text in ["", "-1", "x", "0x", "1k", "18446744073709551616", "1.0"] {
-      #expect(throws: UsageError.self, "\(text)") { try CreateCommand.parseSeed(text) }
+      #expect(throws: UsageError.self, "\(text)") { try CreatCommand.parseSeed(text) }
     }
   }
 }

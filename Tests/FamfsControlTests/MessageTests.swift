@@ -88,10 +88,10 @@ private struct SeededRandom: RandomNumberGenerator {
   }
 
   mutating func peer() -> Peer {
-    var beat = Heartbeat(
+    var heartbeat = Heartbeat(
       host: .random(), mount: number(), isMaster: Bool.random(using: &self), since: number(), hostName: text())
-    (beat.time, beat.count, beat.entries) = (number(), number(), number())
-    return Peer(beat: beat, age: Bool.random(using: &self) ? number() : nil)
+    (heartbeat.time, heartbeat.count, heartbeat.entries) = (number(), number(), number())
+    return Peer(heartbeat: heartbeat, age: Bool.random(using: &self) ? number() : nil)
   }
 
   mutating func requests() -> [ControlRequest] {
@@ -208,7 +208,7 @@ private func reply(_ bytes: [UInt8]) throws(Errno) -> ControlReply {
     var random = SeededRandom(seed: 1)
     var peer = random.peer()
     // 64 bytes that are no UTF-8.
-    peer.beat.hostName = String(repeating: "\u{fffd}", count: 64)
+    peer.heartbeat.hostName = String(repeating: "\u{fffd}", count: 64)
     let crowd = ControlReply.peers(Array(repeating: peer, count: ControlReply.mostPeers))
     let bytes = crowd.encode()
     #expect(bytes.count <= controlMessageLimit)

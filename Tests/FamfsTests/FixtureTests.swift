@@ -58,7 +58,7 @@ private func sums(_ contents: [[UInt8]]) throws -> [String] {
     #expect(volume.report().problems.isEmpty)
     #expect(volume.report().warnings.isEmpty)
     let unit = usage.allocationUnit
-    let taken = volume.tree.withLock { tree in
+    let taken = volume.replayed.withLock { tree in
       (0..<bitmap.nbits).map { tree.space.isTaken(Extent(offset: $0 * unit, length: unit)) }
     }
     #expect(taken == fixture.takenUnits)

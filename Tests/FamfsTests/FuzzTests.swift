@@ -69,7 +69,7 @@ import Testing
     let found = try volume.walk()
     let report = volume.report()
     let (unit, end) = (volume.superblock.allocationUnit, volume.device.size)
-    let clones = Set(volume.tree.withLock { tree in tree.clones.map(\.clone) })
+    let clones = Set(volume.replayed.withLock { tree in tree.clones.map(\.clone) })
     var extents: [Extent] = []
     for (number, _, item) in found {
       if !clones.contains(number) { extents += item.extents }

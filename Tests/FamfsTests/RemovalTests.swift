@@ -178,26 +178,26 @@ import Testing
   @Test("a mount that was given up learns of it, however its slot is used later")
   func marks() throws {
     let volume = try Volume(on: try newDevice(), host: Host.master)
-    var beat = Heartbeat(host: Host.client, mount: 77, isMaster: false, since: 0, hostName: "h")
-    (beat.released, beat.entries) = (5, 6)
+    var heartbeat = Heartbeat(host: Host.client, mount: 77, isMaster: false, since: 0, hostName: "h")
+    (heartbeat.released, heartbeat.entries) = (5, 6)
     var slot: Int?
-    try volume.leave(&beat, at: &slot)
+    try volume.leave(&heartbeat, at: &slot)
     let place = try #require(slot)
-    #expect(try volume.heartbeats().map(\.beat) == [beat] && volume.heartbeats()[0].slot == place)
+    #expect(try volume.heartbeats().map(\.heartbeat) == [heartbeat] && volume.heartbeats()[0].slot == place)
     #expect(try volume.counts(mount: 77, in: place))
-    try volume.giveUp(mount: 76, in: place)
+    try volume.revoke(mount: 76, in: place)
     #expect(try volume.counts(mount: 77, in: place))
-    try volume.giveUp(mount: 77, in: place)
+    try volume.revoke(mount: 77, in: place)
     #expect(try !volume.counts(mount: 77, in: place))
-    try volume.leave(&beat, at: &slot)
-    #expect(try !volume.counts(mount: 77, in: place), "a beat does not undo it")
+    try volume.leave(&heartbeat, at: &slot)
+    #expect(try !volume.counts(mount: 77, in: place), "a heartbeat does not undo it")
     // Another mount whose sign is there now is not taken away with this one's.
     var other = Heartbeat(host: Host.client, mount: 77 + 1024, isMaster: false, since: 0, hostName: "o")
-    try volume.withdraw(beat, from: place)
+    try volume.withdraw(heartbeat, from: place)
     var otherSlot: Int?
     try volume.leave(&other, at: &otherSlot)
     #expect(otherSlot == place)
-    try volume.withdraw(beat, from: place)
+    try volume.withdraw(heartbeat, from: place)
     #expect(try volume.heartbeats().count == 1)
   }
 
@@ -205,19 +205,19 @@ import Testing
   func tornSign() throws {
     let device = try newDevice()
     let volume = try Volume(on: device, host: Host.master)
-    var beat = Heartbeat(host: Host.client, mount: 77, isMaster: false, since: 0, hostName: "h")
+    var heartbeat = Heartbeat(host: Host.client, mount: 77, isMaster: false, since: 0, hostName: "h")
     var slot: Int?
-    try volume.leave(&beat, at: &slot)
+    try volume.leave(&heartbeat, at: &slot)
     let place = try #require(slot)
     try device.store64(at: Heartbeat.areaOffset + UInt64(place * Heartbeat.size) + 56, 99)  // its count
-    let signs = try volume.signs()
-    #expect(signs.beats.isEmpty && signs.torn.map(\.slot) == [place] && signs.torn.map(\.mount) == [77])
+    let signs = try volume.allHeartbeats()
+    #expect(signs.heartbeats.isEmpty && signs.torn.map(\.slot) == [place] && signs.torn.map(\.mount) == [77])
     var other = Heartbeat(host: Host.client, mount: 77 + 1024, isMaster: false, since: 0, hostName: "o")
     var otherSlot: Int?
     try volume.leave(&other, at: &otherSlot)
     #expect(otherSlot == place + 1)
-    try volume.leave(&beat, at: &slot)
-    #expect(try slot == place && volume.signs().beats.count == 2 && volume.signs().torn.isEmpty)
+    try volume.leave(&heartbeat, at: &slot)
+    #expect(try slot == place && volume.allHeartbeats().heartbeats.count == 2 && volume.allHeartbeats().torn.isEmpty)
   }
 
   // MARK: Refusals and repairs

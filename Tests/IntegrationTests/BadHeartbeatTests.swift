@@ -2,14 +2,14 @@ import Foundation
 import Platform
 import Testing
 
-/// Memory that fails where mounts leave their signs of life.
+/// Memory that fails where mounts leave their heartbeats.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
 struct BadHeartbeatTests {
   private static let beats = 4096..<4096 + (256 << 10)
   private static let marks = beats.upperBound..<beats.upperBound + (64 << 10)
   private static let kinds = [[], ["--reclaim"]]
 
-  /// The pages with signs of life.
+  /// The pages with heartbeats.
   private func pages(of volume: TestVolume) throws -> [Int] {
     let bytes = try Media(volume.device).get(BadHeartbeatTests.beats.lowerBound, BadHeartbeatTests.beats.count)
     return stride(from: 0, to: bytes.count, by: 4096).filter { page in

@@ -8,12 +8,12 @@ struct HugePageTests {
   private static let huge = 2 << 20
 
   /// What a program that maps a file sees: page faults, kilobytes in huge pages, and whether it is the file's bytes.
-  private struct Look: Decodable {
+  private struct AbandonableCall: Decodable {
     let faults, huge: Int
     let isSame: Bool
   }
 
-  private func look(at path: String, comparing source: String? = nil) throws -> Look {
+  private func look(at path: String, comparing source: String? = nil) throws -> AbandonableCall {
     let script = """
       import ctypes, json, os, resource, sys
       libc = ctypes.CDLL(None)

@@ -76,7 +76,7 @@ struct TakeOverTests {
       var refused = try volume.famfs("takeover", volume.client, as: .client)
       try seconds(until: {
         if refused.status != 0 { return true }
-        // On a busy machine the master left no sign of life for 5 s. It takes the volume back, for another try.
+        // On a busy machine the master left no heartbeat for 5 s. It takes the volume back, for another try.
         try succeed(volume.famfs("takeover", "--force", volume.master))
         refused = try volume.famfs("takeover", volume.client, as: .client)
         return false

@@ -240,10 +240,10 @@ private final class Session {
   }
 
   private func lines(of volume: Volume) throws -> [String] {
-    let hasRemoved = volume.tree.withLock { !$0.removals.files.isEmpty }
+    let hasRemoved = volume.replayed.withLock { !$0.removals.files.isEmpty }
     let removes = volume.isReclaiming || hasRemoved
     return try volume.walk().map { number, _, item in
-      let path = hexadecimal(volume.tree.withLock { $0.namespace.pathBytes(of: number) })
+      let path = hexadecimal(volume.replayed.withLock { $0.namespace.pathBytes(of: number) })
       let head = "\(path) \(item.isDirectory ? "dir" : "file") \(String(item.permissions, radix: 8))"
       let owners = "\(head) \(item.userID) \(item.groupID)"
       if item.isDirectory { return owners }

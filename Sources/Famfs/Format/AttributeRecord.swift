@@ -50,8 +50,8 @@ public struct EntryTime: Equatable, Sendable {
   }
 }
 
-/// Attributes that a file or directory has from this entry on, as the log has them (SPEC-famfs, "Attributes"). The public
-/// format does not know such entries.
+/// Attributes that a file or directory has from this entry on, as the log has them (SPEC-famfs, "Attributes"). The
+/// public format does not know such entries.
 public struct AttributeRecord: Sendable {
   /// "attr": far from the small numbers that the public format gives out.
   static let type: UInt32 = 0x7274_7461

@@ -58,7 +58,8 @@ public enum EntryProblem: Error, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether what the slot holds is not the entry of this place at all: then no host has written one there, or it is lost.
+  /// Whether what the slot holds is not the entry of this place at all: then no host has written one there, or it is
+  /// lost.
   var leavesNoEntry: Bool {
     switch self {
     case .badChecksum, .unreadable, .badSequence: true

@@ -1,6 +1,6 @@
 import Platform
 
-/// A sign of life that a mount leaves in the superblock's area, behind what the public tools look at (SPEC-famfs,
+/// A heartbeat that a mount leaves in the superblock's area, behind what the public tools look at (SPEC-famfs,
 /// "Heartbeats").
 public struct Heartbeat: Equatable, Sendable {
   /// Bytes on media: four cache lines.
@@ -19,9 +19,9 @@ public struct Heartbeat: Equatable, Sendable {
   public var isMaster: Bool
   /// When it was mounted: nanoseconds since 1970, by the host's clock.
   public var since: UInt64
-  /// When this beat was left, by the host's clock.
+  /// When this heartbeat was left, by the host's clock.
   public var time: UInt64 = 0
-  /// One more with each beat. Whether it still changes tells whether the mount lives; clocks may differ.
+  /// One more with each heartbeat. Whether it still changes tells whether the mount lives; clocks may differ.
   public var count: UInt64 = 0
   /// Log entries that the mount has taken in.
   public var entries: UInt64 = 0
@@ -30,20 +30,20 @@ public struct Heartbeat: Equatable, Sendable {
   /// The host's name, at most 63 bytes of it.
   public var hostName: String
 
-  /// Where the marks of mounts that were given up begin, one cache line for each slot: a master stores the mount's number
-  /// there before it gives away space that the mount may still read. Only masters write them.
-  static let marksOffset = areaOffset + UInt64(slots * size)
-  static let markSize: UInt64 = 64
+  /// Where the marks of mounts that were given up begin, one cache line for each slot: a master stores the mount's
+  /// number there before it gives away space that the mount may still read. Only masters write them.
+  static let revocationsOffset = areaOffset + UInt64(slots * size)
+  static let revocationSize: UInt64 = 64
   /// The mount's number in a slot.
   static let mountOffset: UInt64 = 24
 
-  /// Where a slot's beat stands.
+  /// Where a slot's heartbeat stands.
   static func offset(of slot: Int) -> UInt64 { areaOffset + UInt64(slot * size) }
 
   /// Where a slot's mark stands.
-  static func mark(of slot: Int) -> UInt64 { marksOffset + UInt64(slot) * markSize }
+  static func revocation(of slot: Int) -> UInt64 { revocationsOffset + UInt64(slot) * revocationSize }
 
-  /// A mount's first beat.
+  /// A mount's first heartbeat.
   public init(host: UUID, mount: UInt64, isMaster: Bool, since: UInt64, hostName: String) {
     self.host = host
     self.mount = mount
@@ -52,7 +52,7 @@ public struct Heartbeat: Equatable, Sendable {
     self.hostName = hostName
   }
 
-  /// Reads and checks a slot of `size` bytes; nil when it holds no beat.
+  /// Reads and checks a slot of `size` bytes; nil when it holds no heartbeat.
   init?(parsing bytes: RawSpan) {
     guard bytes.u64(0) == Heartbeat.magic,
       bytes.u64(Heartbeat.checkedSize) == checksum(bytes.extracting(0..<Heartbeat.checkedSize))

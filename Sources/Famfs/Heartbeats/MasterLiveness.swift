@@ -13,32 +13,34 @@ public enum Mastership {
     let master = volume.master
     let living = peers.first { peer in
       // A young mount has seen nobody change yet: then the clocks have to do.
-      let isRecent = peer.age == nil && peer.beat.time &+ Heartbeat.patience > Clock.realtime()
-      return peer.beat.isMaster && peer.beat.host == master && (peer.isAlive || isRecent)
+      let isRecent = peer.age == nil && peer.heartbeat.time &+ Heartbeat.patience > Clock.realtime()
+      return peer.heartbeat.isMaster && peer.heartbeat.host == master && (peer.isAlive || isRecent)
     }
     guard let living else { return }
-    throw alive(living.beat, volume)
+    throw alive(living.heartbeat, volume)
   }
 
   /// The same for a volume that is not mounted: watches for a while.
   public static func checkGone(_ volume: Volume) throws(FamfsError) {
     let (before, after): ([Heartbeat], [Heartbeat])
     do throws(Errno) {
-      before = try volume.heartbeats().map(\.beat).filter { $0.isMaster && $0.host == volume.master }
+      before = try volume.heartbeats().map(\.heartbeat).filter { $0.isMaster && $0.host == volume.master }
       if before.isEmpty { return }
       Clock.sleep(nanoseconds: 2 * Heartbeat.interval + Heartbeat.interval / 2)
-      after = try volume.heartbeats().map(\.beat)
+      after = try volume.heartbeats().map(\.heartbeat)
     } catch {
       throw .memory(volume.device.path, error)
     }
-    for beat in after {
-      if before.contains(where: { $0.mount == beat.mount && $0.count != beat.count }) { throw alive(beat, volume) }
+    for heartbeat in after {
+      if before.contains(where: { $0.mount == heartbeat.mount && $0.count != heartbeat.count }) {
+        throw alive(heartbeat, volume)
+      }
     }
   }
 
-  private static func alive(_ beat: Heartbeat, _ volume: Volume) -> FamfsError {
+  private static func alive(_ heartbeat: Heartbeat, _ volume: Volume) -> FamfsError {
     .other(
-      "the volume's master, \(oneLine(beat.hostName)) (\(volume.master)), is alive: its last sign is of a moment ago; "
+      "the volume's master, \(oneLine(heartbeat.hostName)) (\(volume.master)), is alive: its last sign is of a moment ago; "
         + "unmount it there, or use --force")
   }
 }

@@ -51,8 +51,8 @@ struct LogFollower: Sendable {
     return .play(played..<end)
   }
 
-  /// Takes in what the next slot of a step holds. When too many in a row hold no entry, the log ends where they begin, and
-  /// `isHollow` is true from then on: nothing more is to be taken in.
+  /// Takes in what the next slot of a step holds. When too many in a row hold no entry, the log ends where they begin,
+  /// and `isHollow` is true from then on: nothing more is to be taken in.
   mutating func take(_ index: UInt64, _ slot: Result<LogEntry, EntryProblem>) {
     precondition(!isHollow && index < played, "a slot is taken in that was not handed out")
     if case .failure(let problem) = slot, problem.leavesNoEntry { emptyRun += 1 } else { emptyRun = 0 }

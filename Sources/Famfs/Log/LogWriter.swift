@@ -8,8 +8,8 @@ struct LogWriter {
   /// Byte offset of the log on the device.
   let start: UInt64
 
-  /// Whether the log still is this host's to write, and as long as it was: asked right before each of the two steps, for
-  /// a process can be stopped anywhere, and for long.
+  /// Whether the log still is this host's to write, and as long as it was: asked right before each of the two steps,
+  /// for a process can be stopped anywhere, and for long.
   typealias Ownership = () throws(Errno) -> Bool
 
   /// Writes an entry to its slot and makes it count. When it throws, nobody knows whether any host sees the entry, so

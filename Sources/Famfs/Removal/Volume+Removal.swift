@@ -27,7 +27,7 @@ extension Volume {
   /// Removes a file or an empty directory: one log entry.
   /// - Throws: a sentence; then nothing has changed.
   public func remove(_ path: EntryPath) throws(FamfsError) {
-    try tail.withLock { (tail) throws(FamfsError) in
+    try logEnd.withLock { (logEnd) throws(FamfsError) in
       switch features {
       case .failure:
         throw .other("\(device.path): what says whether files can be removed is damaged; copy what is good elsewhere")
@@ -37,21 +37,21 @@ extension Volume {
             "\(device.path): files of this volume cannot be removed: it was not made with mkfs.famfs --reclaim")
         }
       }
-      try checkAppend(&tail)
-      let target = try tree.withLock { (tree) throws(FamfsError) in try checkRemovable(path, tree) }
+      try checkAppend(&logEnd)
+      let target = try replayed.withLock { (replayed) throws(FamfsError) in try checkRemovable(path, replayed) }
       // What is on its way into a directory would have no parent.
-      if let inside = tail.reservedPaths.first(where: { $0.isInside(path) }) {
+      if let inside = logEnd.reservedPaths.first(where: { $0.isInside(path) }) {
         throw .other("\(path): a command is making \(inside) in it; wait for it, or stop it, first")
       }
       try append(
-        .removal(RemovalRecord(target: UInt64(target.rawValue) - NodeNumber.firstEntry, path: path)), to: &tail)
+        .removal(RemovalRecord(target: UInt64(target.rawValue) - NodeNumber.firstEntry, path: path)), to: &logEnd)
     }
   }
 
-  private func checkRemovable(_ path: EntryPath, _ tree: borrowing Tree) throws(FamfsError) -> NodeNumber {
-    guard let number = tree.namespace.find(path) else { throw .notFound("\(path)") }
+  private func checkRemovable(_ path: EntryPath, _ replayed: borrowing ReplayedLog) throws(FamfsError) -> NodeNumber {
+    guard let number = replayed.namespace.find(path) else { throw .notFound("\(path)") }
     guard number.rawValue >= NodeNumber.firstEntry else { throw .reserved("\(path)") }
-    do throws(EntryProblem) { try tree.checkRemovable(number) } catch {
+    do throws(EntryProblem) { try replayed.checkRemovable(number) } catch {
       switch error {
       case .directoryInUse: throw .other("\(path): the directory is not empty; use -r to remove all that is in it")
       case .sharedRemoval: throw .other("\(path): a clone shares its extents, and such files cannot be removed")
@@ -66,51 +66,51 @@ extension Volume {
   /// Notes that a file is being opened on this mount: when it is removed, those who have it open keep it.
   /// - Throws: ENOENT when it is gone.
   public func opened(_ number: NodeNumber, count: Int = 1) throws(Errno) {
-    try tree.withLock { (tree) throws(Errno) in
-      guard tree.node(number) != nil else { throw .noEntry }
-      tree.removals.open(number, count: count)
+    try replayed.withLock { (replayed) throws(Errno) in
+      guard replayed.node(number) != nil else { throw .noEntry }
+      replayed.removals.open(number, count: count)
     }
   }
 
   /// Notes that an opened file was closed.
-  public func closed(_ number: NodeNumber) { tree.withLock { $0.removals.close(number) } }
+  public func closed(_ number: NodeNumber) { replayed.withLock { $0.removals.close(number) } }
 
   // MARK: Space
 
   /// Entries whose removals this mount has let go of.
   public var released: UInt64 {
-    tree.withLock { $0.removals.released(played: $0.namespace.entryCount) }
+    replayed.withLock { $0.removals.released(played: $0.namespace.entryCount) }
   }
 
   /// Bytes of removed files that may still be read somewhere.
-  public var heldBytes: UInt64 { tree.withLock { $0.removals.heldBytes } }
+  public var heldBytes: UInt64 { replayed.withLock { $0.removals.heldBytes } }
 
   /// Whether there is space to be had back.
-  public var isHolding: Bool { tree.withLock { $0.removals.isHolding } }
+  public var isHolding: Bool { replayed.withLock { $0.removals.isHolding } }
 
   /// Frees what entries before this one removed: every mount that lives has let go of it, and those that do not are
   /// marked.
   public func settle(before entry: UInt64) {
-    tail.withLock { _ in
+    logEnd.withLock { _ in
       guard role == .master else { return }
-      tree.withLock { tree in
-        for extent in tree.removals.takeHeld(before: entry) { tree.space.release(extent) }
+      replayed.withLock { replayed in
+        for extent in replayed.removals.takeHeld(before: entry) { replayed.space.release(extent) }
       }
     }
   }
 
-  /// Gives up what is open and was removed, and takes in the rest of the log: for a mount that nobody has waited for. Its
-  /// sign of life is there by now, so that what comes later waits for it.
+  /// Gives up what is open and was removed, and takes in the rest of the log: for a mount that nobody has waited for.
+  /// Its heartbeat is there by now, so that what comes later waits for it.
   public func reload() {
     catchUp()
-    tail.withLock { tail in
-      catchUp(&tail)
-      tree.withLock { $0.removals.dropOrphans() }
+    logEnd.withLock { logEnd in
+      catchUp(&logEnd)
+      replayed.withLock { $0.removals.dropOrphans() }
     }
   }
 }
 
-extension Tree {
+extension ReplayedLog {
   /// Why there is too little room, and whether there will be more.
   func noSpace(for name: String, needed: UInt64, free: UInt64) -> FamfsError {
     removals.isHolding

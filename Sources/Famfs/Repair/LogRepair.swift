@@ -72,8 +72,8 @@ struct LogScan {
   static func isZero(_ bytes: RawSpan) -> Bool { bytes.withUnsafeBytes { $0.allSatisfy { $0 == 0 } } }
 
   /// How many entries count, if that leaves no doubt: what both numbers of the header say, if the entries do not
-  /// contradict; else the good entries, if one of the numbers confirms them, or nothing was ever written behind them; of
-  /// these the last does not count if the index leaves out just it.
+  /// contradict; else the good entries, if one of the numbers confirms them, or nothing was ever written behind them;
+  /// of these the last does not count if the index leaves out just it.
   func count(sequence: UInt64, index: UInt64) -> UInt64? {
     // Zeros are what is left of a header that was wiped, too. One more good entry is an append that was cut off.
     if sequence == index, index > 0, index <= capacity, good <= index + 1 { return index }

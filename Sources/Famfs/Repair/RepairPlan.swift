@@ -3,8 +3,8 @@ import Platform
 
 /// What `famfs fsck --repair` would do to a volume: found without changing anything, then carried out.
 ///
-/// Only what loses no file is in it: see DESIGN.md, "Repairs". Every step is a few 8-byte stores, each in the memory
-/// before the next begins, and leaves a volume in which another repair finds what is left to do.
+/// Only what loses no file is in it: see DESIGN.md, "FsckRepairs". Every step is a few 8-byte stores, each in the
+/// memory before the next begins, and leaves a volume in which another repair finds what is left to do.
 public struct RepairPlan: Sendable {
   /// One thing to be done.
   public struct Step: Sendable, CustomStringConvertible {

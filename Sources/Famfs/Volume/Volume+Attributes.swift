@@ -8,11 +8,11 @@ extension Volume {
   /// - Throws: a sentence; then the attributes are this mount's alone.
   @discardableResult
   public func saveAttributes(of number: NodeNumber) throws(FamfsError) -> Bool {
-    try tail.withLock { (tail) throws(FamfsError) in
-      guard let record = tree.withLock({ $0.attributeRecord(of: number) }) else { return false }
-      try checkAppend(&tail)
-      guard tail.freeSlots > tail.follower.capacity / Volume.keptShare else { throw .noAttributeSlots }
-      try append(.attributes(record), to: &tail)
+    try logEnd.withLock { (logEnd) throws(FamfsError) in
+      guard let record = replayed.withLock({ $0.attributeRecord(of: number) }) else { return false }
+      try checkAppend(&logEnd)
+      guard logEnd.freeSlots > logEnd.follower.capacity / Volume.keptShare else { throw .noAttributeSlots }
+      try append(.attributes(record), to: &logEnd)
       return true
     }
   }
@@ -21,7 +21,7 @@ extension Volume {
   static let keptShare: UInt64 = 4
 }
 
-extension Volume.Tail {
+extension Volume.LogEnd {
   /// Slots of the log that nothing counts on.
   var freeSlots: UInt64 {
     let counted = follower.played + UInt64(reservations.count) + heldSlots
@@ -29,7 +29,7 @@ extension Volume.Tail {
   }
 }
 
-extension Tree {
+extension ReplayedLog {
   /// What an entry about a node's attributes says; nil when the node is gone, or is the volume's own.
   func attributeRecord(of number: NodeNumber) -> AttributeRecord? {
     guard number == .root || number.rawValue >= NodeNumber.firstEntry, let node = namespace[number] else { return nil }

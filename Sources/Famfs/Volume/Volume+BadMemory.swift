@@ -43,7 +43,7 @@ extension Volume {
   public var memoryErrorCount: UInt64 { memories().reduce(0) { $0 &+ ($1.memory.errors?.generation ?? 0) } }
 
   /// Why nothing may be added any more; nil while something may.
-  public var failure: String? { tail.withLock { $0.failure } }
+  public var failure: String? { logEnd.withLock { $0.failure } }
 
   /// Looks through memory of a device that a system call could not read, and notes what cannot be used.
   public func examine(_ bytes: UnsafeRawBufferPointer) {
@@ -69,7 +69,7 @@ extension Volume {
 
   /// What of the first device's metadata a range is.
   private func metadata(at error: MemoryError) -> String {
-    let heartbeats = Heartbeat.areaOffset..<Heartbeat.mark(of: Heartbeat.slots)
+    let heartbeats = Heartbeat.areaOffset..<Heartbeat.revocation(of: Heartbeat.slots)
     if error.offset < heartbeats.lowerBound { return "the superblock" }
     if error.offset < heartbeats.upperBound { return "the area of the mounts' signs of life" }
     if error.offset < superblock.logOffset { return "the superblock's area" }
@@ -103,7 +103,7 @@ extension Volume {
         found.append(BadRange(device: index, error: error, contents: contents(of: error, on: index)))
       }
     }
-    if !found.isEmpty { tree.withLock { $0.nameFiles(in: &found, atMost: Volume.mostNames) } }
+    if !found.isEmpty { replayed.withLock { $0.nameFiles(in: &found, atMost: Volume.mostNames) } }
     return (found, unlisted)
   }
 
@@ -126,7 +126,7 @@ extension MemoryFault {
   }
 }
 
-extension Tree {
+extension ReplayedLog {
   /// Says of each range which files have bytes there.
   fileprivate func nameFiles(in ranges: inout [BadRange], atMost limit: Int) {
     let lowest = ranges.map(\.error.offset).min() ?? 0

@@ -85,22 +85,22 @@ public struct VolumeReport: Sendable {
 
 extension Volume {
   /// Counts what is there now.
-  public func usage() -> VolumeUsage { tree.withLock { usage($0) } }
+  public func usage() -> VolumeUsage { replayed.withLock { usage($0) } }
 
-  private func usage(_ tree: borrowing Tree) -> VolumeUsage {
+  private func usage(_ replayed: borrowing ReplayedLog) -> VolumeUsage {
     VolumeUsage(
-      deviceSize: tree.devices.reduce(device.size) { $0 + $1.size }, allocationUnit: superblock.allocationUnit,
-      reserved: superblock.dataOffset + UInt64(tree.devices.count) * Superblock.area,
-      unitBytes: tree.space.devices.reduce(0) { $0 + $1.unitCount } * tree.space.unit,
-      free: tree.space.freeCount * tree.space.unit, fileBytes: tree.namespace.totalSize,
-      files: tree.namespace.fileCount, directories: tree.namespace.directoryCount,
-      entries: tree.namespace.entryCount, entryCapacity: header.capacity, problemCount: tree.problemCount)
+      deviceSize: replayed.devices.reduce(device.size) { $0 + $1.size }, allocationUnit: superblock.allocationUnit,
+      reserved: superblock.dataOffset + UInt64(replayed.devices.count) * Superblock.area,
+      unitBytes: replayed.space.devices.reduce(0) { $0 + $1.unitCount } * replayed.space.unit,
+      free: replayed.space.freeCount * replayed.space.unit, fileBytes: replayed.namespace.totalSize,
+      files: replayed.namespace.fileCount, directories: replayed.namespace.directoryCount,
+      entries: replayed.namespace.entryCount, entryCapacity: header.capacity, problemCount: replayed.problemCount)
   }
 
   /// How a device is used, by so many equal parts; the last one has what is left over too.
   public func usage(ofBuckets count: UInt64, device: UInt64 = 0) -> [BucketUsage] {
-    tree.withLock { tree in
-      let space = tree.space.devices[Int(device)]
+    replayed.withLock { replayed in
+      let space = replayed.space.devices[Int(device)]
       let size = space.unitCount / count
       return (0..<count).map { place in
         let end = place + 1 == count ? space.unitCount : (place + 1) * size
@@ -113,7 +113,7 @@ extension Volume {
   /// Says what is there now and what is wrong with it.
   public func report() -> VolumeReport {
     let devices = devices()
-    return tree.withLock { tree in
+    return replayed.withLock { replayed in
       var warnings: [String] = []
       if device.size < superblock.deviceSize {
         warnings.append(
@@ -124,17 +124,17 @@ extension Volume {
           "the log header's next sequence number is \(header.nextSequence) and its next index "
             + "\(header.nextIndex): an append was cut off, and the next one mends it")
       }
-      for (clone, original) in tree.clones.prefix(1000) {
-        let names = (tree.namespace.path(of: clone), tree.namespace.path(of: original))
+      for (clone, original) in replayed.clones.prefix(1000) {
+        let names = (replayed.namespace.path(of: clone), replayed.namespace.path(of: original))
         warnings.append("\(names.0) is a clone: it has the same extents as \(names.1)")
       }
       for device in devices { if let trouble = device.trouble { warnings.append(trouble) } }
       return VolumeReport(
-        usage: usage(tree), devices: devices, problems: tree.problems, headerProblem: headerProblem,
+        usage: usage(replayed), devices: devices, problems: replayed.problems, headerProblem: headerProblem,
         warnings: warnings)
     }
   }
 
   /// Bytes of memory that names, nodes, extents and the space map take.
-  public var memoryUse: Int { tree.withLock { $0.memoryUse } }
+  public var memoryUse: Int { replayed.withLock { $0.memoryUse } }
 }

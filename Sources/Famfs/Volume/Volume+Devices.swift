@@ -85,10 +85,10 @@ extension Volume {
     }
   }
 
-  /// Looks for the devices that the log has added since the last call. Without the lock, because to open and map a device
-  /// takes long, and others read meanwhile.
+  /// Looks for the devices that the log has added since the last call. Without the lock, because to open and map a
+  /// device takes long, and others read meanwhile.
   func findNewDevices() {
-    let records = tree.withLock { $0.devices }
+    let records = replayed.withLock { $0.devices }
     let new = members.withLock { members in
       let new = records.dropFirst(members.count).map { record in
         Member(
@@ -153,7 +153,7 @@ extension Volume {
 
   /// Each device and how it is used, by index.
   public func devices() -> [DeviceUsage] {
-    let free = tree.withLock { tree in tree.space.devices.map { $0.freeCount * $0.unit } }
+    let free = replayed.withLock { replayed in replayed.space.devices.map { $0.freeCount * $0.unit } }
     let first = DeviceUsage(
       index: 0, uuid: superblock.deviceUUID, size: device.size, free: free[0], path: device.path, trouble: nil,
       pages: device.pages)
@@ -177,8 +177,8 @@ extension Volume {
   @discardableResult
   public func addDevice(_ added: any MemoryDevice, force: Bool = false) throws(FamfsError) -> UInt64 {
     if let index = try attach(added) { return index }
-    return try tail.withLock { (tail) throws(FamfsError) in
-      try checkAppend(&tail)
+    return try logEnd.withLock { (logEnd) throws(FamfsError) in
+      try checkAppend(&logEnd)
       try Volume.checkSize(of: added, unit: superblock.allocationUnit)
       guard deviceCount < Volume.deviceLimit else {
         throw .other("\(added.path): the volume has \(Volume.deviceLimit) devices, and more are not possible")
@@ -191,7 +191,7 @@ extension Volume {
       } catch {
         throw .memory(added.path, error)
       }
-      try append(.addDevice(record), to: &tail)
+      try append(.addDevice(record), to: &logEnd)
       members.withLock { members in
         // Whoever looked for what is new may have found it first.
         if members.count < Int(record.index) { members.append(Member(record: record)) }

@@ -34,12 +34,12 @@ extension Volume {
   /// Lets this host append from now on, if the superblock says so.
   /// - Throws: a sentence when another host has taken the volume over meanwhile.
   public func becomeMaster() throws(FamfsError) {
-    try tail.withLock { (tail) throws(FamfsError) in
-      catchUp(&tail)
+    try logEnd.withLock { (logEnd) throws(FamfsError) in
+      catchUp(&logEnd)
       guard master == host else { throw isNoMaster }
-      tree.withLock { tree in
-        tree.holdRemoved()
-        setRole(isMaster: true, &tree)
+      replayed.withLock { replayed in
+        replayed.holdRemoved()
+        setRole(isMaster: true, &replayed)
       }
     }
   }
@@ -49,22 +49,22 @@ extension Volume {
 
   /// Takes in what the superblock says of the master. One that was master lets go of all that it has taken and not
   /// committed: the new one knows of none of it.
-  func note(master uuid: UUID, _ tail: inout Tail) {
+  func note(master uuid: UUID, _ logEnd: inout LogEnd) {
     masterUUID.withLock { $0 = uuid }
     guard uuid != host && role == .master else { return }
-    (tail.reservations, tail.reservedPaths, tail.heldSlots) = ([:], [], 0)
-    tree.withLock { tree in
-      setRole(isMaster: false, &tree)
+    (logEnd.reservations, logEnd.reservedPaths, logEnd.heldSlots) = ([:], [], 0)
+    replayed.withLock { replayed in
+      setRole(isMaster: false, &replayed)
       // With the map of free space: nothing that was taken before can be given back into the new one.
       terms.add(1, ordering: .acquiringAndReleasing)
-      tree.rebuildSpace()
+      replayed.rebuildSpace()
     }
   }
 
-  private func setRole(isMaster new: Bool, _ tree: inout Tree) {
+  private func setRole(isMaster new: Bool, _ replayed: inout ReplayedLog) {
     isMaster.store(new, ordering: .releasing)
     // The log's mode says who may write it.
-    tree.namespace.update(.log) { $0.permissions = new ? 0o644 : 0o444 }
+    replayed.namespace.update(.log) { $0.permissions = new ? 0o644 : 0o444 }
   }
 
   /// Makes sure that this host still is the master, as the memory has it now, and has been since a term began: a look

@@ -2,7 +2,7 @@ import Platform
 
 extension Volume {
   /// How many node numbers are in use: all below it, but for those of bad entries.
-  public var nodeCount: UInt32 { tree.withLock { UInt32($0.namespace.nodes.count) } }
+  public var nodeCount: UInt32 { replayed.withLock { UInt32($0.namespace.nodes.count) } }
 
   /// Whether the device holds another volume by now; then every question about this one is answered ESTALE.
   public var isLost: Bool { lost.load(ordering: .relaxed) }
@@ -13,14 +13,14 @@ extension Volume {
   /// - Throws: ENOENT when nothing has this number.
   public func node(_ number: NodeNumber) throws(Errno) -> Node {
     try checkNotLost()
-    guard let node = tree.withLock({ $0.node(number) }) else { throw .noEntry }
+    guard let node = replayed.withLock({ $0.node(number) }) else { throw .noEntry }
     return node
   }
 
   /// A file or directory by number, and its name; nil when nothing has this number.
   public func named(_ number: NodeNumber) -> (Node, name: [UInt8])? {
-    tree.withLock { tree in
-      tree.namespace[number].map { node in (node, tree.namespace.withName(of: number) { Array($0) }) }
+    replayed.withLock { replayed in
+      replayed.namespace[number].map { node in (node, replayed.namespace.withName(of: number) { Array($0) }) }
     }
   }
 
@@ -28,10 +28,10 @@ extension Volume {
   /// - Throws: ENOENT, and ENOTDIR when the parent is a file.
   public func lookUp(_ name: UnsafeRawBufferPointer, in parent: NodeNumber) throws(Errno) -> (NodeNumber, Node) {
     try checkNotLost()
-    return try tree.withLock { (tree) throws(Errno) in
-      guard let directory = tree.namespace[parent] else { throw .noEntry }
+    return try replayed.withLock { (replayed) throws(Errno) in
+      guard let directory = replayed.namespace[parent] else { throw .noEntry }
       guard directory.kind == .directory else { throw .notDirectory }
-      guard let number = tree.namespace.lookUp(name, in: parent), let node = tree.namespace[number] else {
+      guard let number = replayed.namespace.lookUp(name, in: parent), let node = replayed.namespace[number] else {
         throw .noEntry
       }
       return (number, node)
@@ -39,17 +39,18 @@ extension Volume {
   }
 
   /// The file or directory at a path; nil when there is none.
-  public func find(_ path: EntryPath) -> NodeNumber? { tree.withLock { $0.namespace.find(path) } }
+  public func find(_ path: EntryPath) -> NodeNumber? { replayed.withLock { $0.namespace.find(path) } }
 
   /// Hands what the log says of each file and directory to `body`, in order, with the attributes that it has by now.
   /// Bad entries are left out.
   /// - Throws: the first thing that `body` threw; it is not called again.
   public func forEachEntry(_ body: (NodeNumber, LogEntry) throws -> Void) throws {
-    let count = tree.withLock { $0.namespace.entryCount }
+    let count = replayed.withLock { $0.namespace.entryCount }
     var failure: (any Error)?
     LogReader(device: device, start: superblock.logOffset).read(0..<count) { index, entry, _ in
       let number = NodeNumber.entry(index)
-      guard failure == nil, let node = tree.withLock({ $0.namespace[number] }), case .success(var entry) = entry else {
+      guard failure == nil, let node = replayed.withLock({ $0.namespace[number] }), case .success(var entry) = entry
+      else {
         return
       }
       entry.payload.setAttributes(of: node)
@@ -59,31 +60,33 @@ extension Volume {
   }
 
   /// A node's path from the root; empty for the root.
-  public func path(of number: NodeNumber) -> String { tree.withLock { $0.namespace.path(of: number) } }
+  public func path(of number: NodeNumber) -> String { replayed.withLock { $0.namespace.path(of: number) } }
 
   /// Hands a directory's children to `body`, in the order of the log, beginning after one of them or at the first;
-  /// `body` says whether to go on, and must be quick: the tree is locked meanwhile.
+  /// `body` says whether to go on, and must be quick: the replayed log is locked meanwhile.
   /// - Throws: ENOENT, ENOTDIR, and EINVAL when `previous` is not in the directory.
   public func children(
     of directory: NodeNumber, after previous: NodeNumber?,
     _ body: (NodeNumber, Node, UnsafeRawBufferPointer) -> Bool
   ) throws(Errno) {
     try checkNotLost()
-    try tree.withLock { (tree) throws(Errno) in
-      guard let node = tree.namespace[directory] else { throw .noEntry }
+    try replayed.withLock { (replayed) throws(Errno) in
+      guard let node = replayed.namespace[directory] else { throw .noEntry }
       guard node.kind == .directory else { throw .notDirectory }
-      if let previous, !tree.namespace.wasChild(previous, of: directory) { throw .invalidArgument }
-      var next = tree.namespace.child(of: directory, after: previous)
-      while let number = next, let child = tree.namespace[number] {
-        guard tree.namespace.withName(of: number, { body(number, child, $0) }) else { return }
-        next = tree.namespace.child(of: directory, after: number)
+      if let previous, !replayed.namespace.wasChild(previous, of: directory) { throw .invalidArgument }
+      var next = replayed.namespace.child(of: directory, after: previous)
+      while let number = next, let child = replayed.namespace[number] {
+        guard replayed.namespace.withName(of: number, { body(number, child, $0) }) else { return }
+        next = replayed.namespace.child(of: directory, after: number)
       }
     }
   }
 
   /// Where a file's bytes lie; nothing for a directory, and for a number that is not in use.
   public func layout(of number: NodeNumber) -> FileLayout {
-    tree.withLock { tree in tree.namespace[number].map { tree.namespace.layout(of: $0) } ?? FileLayout(ExtentList()) }
+    replayed.withLock { replayed in
+      replayed.namespace[number].map { replayed.namespace.layout(of: $0) } ?? FileLayout(ExtentList())
+    }
   }
 
   /// A file's extents, or strips.
@@ -91,9 +94,9 @@ extension Volume {
 
   /// The numbers of all files and directories that log entries made, in the order of the log.
   public var entryNumbers: [NodeNumber] {
-    tree.withLock { tree in
-      (NodeNumber.firstEntry..<UInt64(tree.namespace.nodes.count)).map { NodeNumber(UInt32($0)) }
-        .filter { tree.namespace[$0] != nil }
+    replayed.withLock { replayed in
+      (NodeNumber.firstEntry..<UInt64(replayed.namespace.nodes.count)).map { NodeNumber(UInt32($0)) }
+        .filter { replayed.namespace[$0] != nil }
     }
   }
 
@@ -105,15 +108,15 @@ extension Volume {
     _ number: NodeNumber, offset: UInt64, count: UInt64, into ranges: UnsafeMutableBufferPointer<Extent>
   ) throws(Errno) -> (pieces: Int, bytes: UInt64) {
     try checkNotLost()
-    return try tree.withLock { (tree) throws(Errno) in
-      guard let node = tree.node(number) else { throw .noEntry }
+    return try replayed.withLock { (replayed) throws(Errno) in
+      guard let node = replayed.node(number) else { throw .noEntry }
       guard node.kind == .file else { throw .isDirectory }
       guard offset < node.size else { return (0, 0) }
       var pieces = 0
       var bytes: UInt64 = 0
       do throws(Full) {
         try Famfs.resolve(
-          tree.namespace.extents(of: node), chunkSize: node.chunkSize, offset: offset,
+          replayed.namespace.extents(of: node), chunkSize: node.chunkSize, offset: offset,
           count: min(count, node.size - offset)
         ) { (device, offset, length) throws(Full) in
           guard pieces < ranges.count else { throw Full() }
@@ -132,12 +135,12 @@ extension Volume {
   /// - Throws: ENOENT.
   public func update(_ number: NodeNumber, _ change: (inout NodeAttributes) -> Void) throws(Errno) -> Node {
     try checkNotLost()
-    return try tree.withLock { (tree) throws(Errno) in
-      guard let node = tree.node(number) else { throw .noEntry }
+    return try replayed.withLock { (replayed) throws(Errno) in
+      guard let node = replayed.node(number) else { throw .noEntry }
       var attributes = NodeAttributes(node)
       change(&attributes)
-      tree.namespace.update(number) { attributes.store(into: &$0) }
-      return tree.node(number) ?? node
+      replayed.namespace.update(number) { attributes.store(into: &$0) }
+      return replayed.node(number) ?? node
     }
   }
 }

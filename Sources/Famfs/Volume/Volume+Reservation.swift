@@ -30,57 +30,57 @@ extension Volume {
         "a chunk of \(striping.chunkSize) bytes is no multiple of the allocation unit, \(superblock.allocationUnit) "
           + "bytes; choose a larger --chunksize")
     }
-    return try tail.withLock { (tail) throws(FamfsError) in
-      try checkAppend(&tail)
-      try checkName(path, tail)
+    return try logEnd.withLock { (logEnd) throws(FamfsError) in
+      try checkAppend(&logEnd)
+      try checkName(path, logEnd)
       let (present, unusable) = (presentDevices(), unusable())
-      let layout = try tree.withLock { (tree) throws(FamfsError) in
-        tree.space.avoid(unusable)
+      let layout = try replayed.withLock { (replayed) throws(FamfsError) in
+        replayed.space.avoid(unusable)
         let size = max(1, size)
         do throws(AllocationError) {
-          if let striping { return try tree.space.allocate(bytes: size, striping, on: present) }
-          return FileLayout(try tree.space.allocate(bytes: size, on: present))
+          if let striping { return try replayed.space.allocate(bytes: size, striping, on: present) }
+          return FileLayout(try replayed.space.allocate(bytes: size, on: present))
         } catch {
-          let free = tree.space.freeCount(of: present) * tree.space.unit
+          let free = replayed.space.freeCount(of: present) * replayed.space.unit
           // Strips of one length can need more than the size.
           if error == .full, striping == nil || size > free {
-            throw tree.noSpace(for: "\(path)", needed: size, free: free)
+            throw replayed.noSpace(for: "\(path)", needed: size, free: free)
           }
           if let striping { throw .noStrips("\(path)", needed: size, striping) }
           throw .fragmented("\(path)", needed: size, free: free)
         }
       }
-      tail.lastReservation += 1
-      tail.reservations[tail.lastReservation] = Reservation.Pending(
+      logEnd.lastReservation += 1
+      logEnd.reservations[logEnd.lastReservation] = Reservation.Pending(
         record: FileRecord(
           path: path, size: size, permissions: permissions & 0o7777, userID: userID, groupID: groupID,
           layout: layout), term: term)
-      tail.reservedPaths.insert(path)
-      return Reservation(id: tail.lastReservation, layout: layout)
+      logEnd.reservedPaths.insert(path)
+      return Reservation(id: logEnd.lastReservation, layout: layout)
     }
   }
 
-  /// Makes a reserved file real: one log entry. Its contents must have reached the memory, fence included; that they are
-  /// durable is seen to here.
+  /// Makes a reserved file real: one log entry. Its contents must have reached the memory, fence included; that they
+  /// are durable is seen to here.
   /// - Throws: a sentence; then no host sees the file, and its space is free again. Only when the memory itself failed
   ///   while the entry was written, hosts may see the file whole; then this volume takes nothing more.
   @discardableResult
   public func commit(_ id: UInt64) throws(FamfsError) -> NodeNumber {
-    let layout = try tail.withLock { (tail) throws(FamfsError) in
-      guard let pending = tail.reservations[id] else { throw .noReservation }
+    let layout = try logEnd.withLock { (logEnd) throws(FamfsError) in
+      guard let pending = logEnd.reservations[id] else { throw .noReservation }
       return pending.record.layout
     }
     // Without the lock: it can be much. What fails is thrown where the reservation is given back.
     let synced = Result { () throws(FamfsError) in try sync(layout) }
-    return try tail.withLock { (tail) throws(FamfsError) in
-      guard let pending = tail.take(id) else { throw .noReservation }
+    return try logEnd.withLock { (logEnd) throws(FamfsError) in
+      guard let pending = logEnd.take(id) else { throw .noReservation }
       do throws(FamfsError) {
         // Since the reservation others may have appended, and the device may hold another volume by now.
-        try checkAppend(&tail)
-        try checkName(pending.record.path, tail)
+        try checkAppend(&logEnd)
+        try checkName(pending.record.path, logEnd)
         try checkDevices(of: pending.record)
         try synced.get()
-        return try append(.file(pending.record), to: &tail)
+        return try append(.file(pending.record), to: &logEnd)
       } catch {
         release(pending)
         throw error
@@ -90,8 +90,8 @@ extension Volume {
 
   /// Gives a reservation's space and name back. One that is gone already is no error.
   public func cancel(_ id: UInt64) {
-    tail.withLock { tail in
-      guard let pending = tail.take(id) else { return }
+    logEnd.withLock { logEnd in
+      guard let pending = logEnd.take(id) else { return }
       release(pending)
     }
   }
@@ -104,17 +104,17 @@ extension Volume {
   /// warns of. For tests.
   @discardableResult
   public func clone(_ source: EntryPath, to path: EntryPath) throws(FamfsError) -> NodeNumber {
-    try tail.withLock { (tail) throws(FamfsError) in
-      try checkAppend(&tail)
-      try checkName(path, tail)
-      let (layout, node) = try tree.withLock { (tree) throws(FamfsError) in
-        guard let number = tree.namespace.find(source), let node = tree.namespace[number] else {
+    try logEnd.withLock { (logEnd) throws(FamfsError) in
+      try checkAppend(&logEnd)
+      try checkName(path, logEnd)
+      let (layout, node) = try replayed.withLock { (replayed) throws(FamfsError) in
+        guard let number = replayed.namespace.find(source), let node = replayed.namespace[number] else {
           throw .notFound("\(source)")
         }
         guard node.kind == .file else { throw .other("\(source) is a directory; name a file") }
         // A file that lies over the superblock or the log would be a bad entry, and end all appending.
         guard number.rawValue >= NodeNumber.firstEntry else { throw .reserved("\(source)") }
-        let layout = tree.namespace.layout(of: node)
+        let layout = replayed.namespace.layout(of: node)
         // Written by a version that gave empty files no extents.
         guard layout.extents.count > 0 else { throw .other("\(source) is empty and has no extents; name another file") }
         return (layout, node)
@@ -122,7 +122,7 @@ extension Volume {
       let record = FileRecord(
         path: path, size: node.size, permissions: UInt32(node.permissions), userID: node.userID,
         groupID: node.groupID, layout: layout)
-      return try append(.file(record), to: &tail, original: source)
+      return try append(.file(record), to: &logEnd, original: source)
     }
   }
 
@@ -132,26 +132,27 @@ extension Volume {
   public func makeDirectory(
     path: EntryPath, permissions: UInt32, userID: UInt32, groupID: UInt32
   ) throws(FamfsError) -> NodeNumber {
-    try tail.withLock { (tail) throws(FamfsError) in
-      try checkAppend(&tail)
-      try checkName(path, tail)
+    try logEnd.withLock { (logEnd) throws(FamfsError) in
+      try checkAppend(&logEnd)
+      try checkName(path, logEnd)
       let record = DirectoryRecord(
         path: path, permissions: permissions & 0o7777, userID: userID, groupID: groupID)
-      return try append(.directory(record), to: &tail)
+      return try append(.directory(record), to: &logEnd)
     }
   }
 
   // MARK: Checks
 
   /// Whether anything may be added: the role, the log's health, a free slot that no reservation counts on.
-  func checkAppend(_ tail: inout Tail) throws(FamfsError) {
-    catchUp(&tail)  // also tells whether this host still is the master
+  func checkAppend(_ logEnd: inout LogEnd) throws(FamfsError) {
+    catchUp(&logEnd)  // also tells whether this host still is the master
     guard role == .master else { throw isNoMaster }
-    if let failure = tail.failure { throw .disabled(failure) }
-    let (count, first) = tree.withLock { ($0.problemCount, $0.problems.first) }
+    if let failure = logEnd.failure { throw .disabled(failure) }
+    let (count, first) = replayed.withLock { ($0.problemCount, $0.problems.first) }
     if let first { throw .badEntries(count, first) }
-    guard tail.follower.played + UInt64(tail.reservations.count) + tail.heldSlots < tail.follower.capacity else {
-      throw .logFull(tail.follower.capacity)
+    guard logEnd.follower.played + UInt64(logEnd.reservations.count) + logEnd.heldSlots < logEnd.follower.capacity
+    else {
+      throw .logFull(logEnd.follower.capacity)
     }
   }
 
@@ -165,9 +166,12 @@ extension Volume {
   }
 
   /// Whether a name is free and has a directory to be in.
-  func checkName(_ path: EntryPath, _ tail: borrowing Tail) throws(FamfsError) {
-    let (parent, exists) = tree.withLock { tree in
-      (Result { () throws(EntryProblem) in try tree.namespace.parent(of: path) }, tree.namespace.find(path) != nil)
+  func checkName(_ path: EntryPath, _ logEnd: borrowing LogEnd) throws(FamfsError) {
+    let (parent, exists) = replayed.withLock { replayed in
+      (
+        Result { () throws(EntryProblem) in try replayed.namespace.parent(of: path) },
+        replayed.namespace.find(path) != nil
+      )
     }
     switch parent {
     case .failure(.parentIsFile): throw .parentIsFile("\(path)")
@@ -175,19 +179,19 @@ extension Volume {
     case .success(.meta): throw .reserved("\(path)")
     case .success: break
     }
-    if exists || tail.reservedPaths.contains(path) { throw .exists("\(path)") }
+    if exists || logEnd.reservedPaths.contains(path) { throw .exists("\(path)") }
   }
 
-  /// Appends one entry and takes it into the tree.
+  /// Appends one entry and takes it into the replayed log.
   @discardableResult
   func append(
-    _ payload: LogEntry.Payload, to tail: inout Tail, original: EntryPath? = nil
+    _ payload: LogEntry.Payload, to logEnd: inout LogEnd, original: EntryPath? = nil
   ) throws(FamfsError) -> NodeNumber {
-    if let failure = tail.failure { throw .disabled(failure) }
-    let index = tail.follower.played
+    if let failure = logEnd.failure { throw .disabled(failure) }
+    let index = logEnd.follower.played
     do {
       if try !write(LogEntry(sequence: index, payload)) {
-        catchUp(&tail)
+        catchUp(&logEnd)
         if role != .master { throw isNoMaster }
         throw FamfsError.other("somebody else appended to the log at this moment; only one program may, try again")
       }
@@ -198,21 +202,21 @@ extension Volume {
       let reason =
         "log entry \(index) could not be written: \(error), so nothing can be added; copy the files elsewhere, and make "
         + "the file system anew with mkfs.famfs --force"
-      tail.failure = reason
+      logEnd.failure = reason
       throw .disabled(reason)
     }
-    _ = tail.follower.see(index + 1)
-    let isAdmitted = tree.withLock { tree in
-      guard let change = tree.admit(payload, at: index, original: original, time: Clock.fileTime()) else {
+    _ = logEnd.follower.see(index + 1)
+    let isAdmitted = replayed.withLock { replayed in
+      guard let change = replayed.admit(payload, at: index, original: original, time: Clock.fileTime()) else {
         return false
       }
-      tail.news.note(change, tree.namespace)
+      logEnd.news.note(change, replayed.namespace)
       return true
     }
-    if !isAdmitted { tail.failure = "log entry \(index) is written but does not fit; unmount, and check with fsck" }
+    if !isAdmitted { logEnd.failure = "log entry \(index) is written but does not fit; unmount, and check with fsck" }
     switch payload {
-    case .file: tail.news.files += 1
-    case .directory: tail.news.newDirectories += 1
+    case .file: logEnd.news.files += 1
+    case .directory: logEnd.news.newDirectories += 1
     case .removal, .addDevice, .attributes: break
     }
     return .entry(index)
@@ -241,7 +245,7 @@ extension Volume {
   }
 }
 
-extension Volume.Tail {
+extension Volume.LogEnd {
   /// Takes a reservation out, and frees its path.
   fileprivate mutating func take(_ id: UInt64) -> Reservation.Pending? {
     guard let pending = reservations.removeValue(forKey: id) else { return nil }

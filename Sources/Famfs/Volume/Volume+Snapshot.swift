@@ -12,14 +12,14 @@ extension Volume {
     public let layout: FileLayout
   }
 
-  /// Hands the root and each directory and file that a log entry made to `body`, a directory before what is in it. The tree
-  /// is locked for some hundred of them at a time.
+  /// Hands the root and each directory and file that a log entry made to `body`, a directory before what is in it. The
+  /// replayed log is locked for some hundred of them at a time.
   /// - Returns: how many entries the log had: what they made is among what was handed over.
   /// - Throws: what `body` threw.
   public func forEachNode<Failure: Error>(
     _ body: (borrowing ListedNode) throws(Failure) -> Void
   ) throws(Failure) -> UInt64 {
-    let entries = tree.withLock { $0.namespace.entryCount }
+    let entries = replayed.withLock { $0.namespace.entryCount }
     try hand(.root ... .root, to: body)
     var next = NodeNumber.firstEntry
     let end = NodeNumber.firstEntry + entries
@@ -34,12 +34,12 @@ extension Volume {
   private func hand<Failure: Error>(
     _ range: ClosedRange<NodeNumber>, to body: (borrowing ListedNode) throws(Failure) -> Void
   ) throws(Failure) {
-    try tree.withLock { (tree) throws(Failure) in
+    try replayed.withLock { (replayed) throws(Failure) in
       for value in range.lowerBound.rawValue...range.upperBound.rawValue {
         let number = NodeNumber(value)
-        guard let node = tree.namespace[number] else { continue }
-        let layout = tree.namespace.layout(of: node)
-        try tree.namespace.withName(of: number) { (name) throws(Failure) in
+        guard let node = replayed.namespace[number] else { continue }
+        let layout = replayed.namespace.layout(of: node)
+        try replayed.namespace.withName(of: number) { (name) throws(Failure) in
           try body(ListedNode(number: number, node: node, name: name, layout: layout))
         }
       }

@@ -12,10 +12,10 @@ public enum Role: String, Sendable {
 
 /// An open famfs volume: the front door of this module.
 ///
-/// Two pieces of state, each behind its own lock. `tail` is the end of the log: who appends or follows holds it, also
-/// while the device's memory is written. `tree` is what the entries add up to: requests take it for lookups, never
-/// across an access to the device. Order: `tail` before `tree`. A third lock, `members`, which is taken last and never
-/// together with `tree`, keeps where this host has the volume's further devices.
+/// Two pieces of state, each behind its own lock. `logEnd` is the end of the log: who appends or follows holds it, also
+/// while the device's memory is written. `replayed` is what the entries add up to: requests take it for lookups, never
+/// across an access to the device. Order: `logEnd` before `replayed`. A third lock, `members`, which is taken last and
+/// never together with `replayed`, keeps where this host has the volume's further devices.
 public final class Volume: Sendable {
   /// The memory that superblock and log are on: device 0.
   public let device: any MemoryDevice
@@ -41,15 +41,15 @@ public final class Volume: Sendable {
   /// Whether files can be removed, or have been, or what says so is damaged: then it is counted who has what open.
   public let isReclaiming: Bool
 
-  let tree: Mutex<Tree>
+  let replayed: Mutex<ReplayedLog>
   /// The devices beside the first, in the order of their indexes.
   let members: Mutex<[Member]> = Mutex([])
   let findDevice: DeviceFinder
-  let tail: Mutex<Tail>
+  let logEnd: Mutex<LogEnd>
   let writer: LogWriter
 
   /// The end of the log, and what is on its way there.
-  struct Tail {
+  struct LogEnd {
     var follower: LogFollower
     var reservations: [UInt64: Reservation.Pending] = [:]
     /// Their paths, which nobody else may take.
@@ -60,7 +60,7 @@ public final class Volume: Sendable {
     /// Why nothing may be appended any more.
     var failure: String?
     /// What has come since `follow` last told.
-    var news = Following()
+    var news = FollowedChanges()
   }
 
   /// Opens the volume on a device and plays its log.
@@ -87,25 +87,27 @@ public final class Volume: Sendable {
     header = try Volume.readLogHeader(of: device, superblock)
     features = Volume.readFeatures(of: device, superblock)
     var follower = LogFollower(played: 0, capacity: header.capacity)
-    var tree = Tree(superblock: superblock, deviceSize: device.size, isMaster: isMaster, time: Clock.fileTime())
-    if playing { Volume.play(min(header.nextIndex, header.capacity), on: device, superblock, &follower, &tree) }
+    var replayed = ReplayedLog(
+      superblock: superblock, deviceSize: device.size, isMaster: isMaster, time: Clock.fileTime())
+    if playing { Volume.play(min(header.nextIndex, header.capacity), on: device, superblock, &follower, &replayed) }
     // Entries beyond the last slot are no entries, but what the slots hold is shown.
     if !follower.isHollow && header.nextIndex > header.capacity { _ = follower.see(header.nextIndex) }
     headerProblem = follower.problem(of: header.nextIndex)
     let mayRemove = if case .success(let found) = features { found?.isReclaiming == true } else { true }
-    isReclaiming = mayRemove || !tree.removals.files.isEmpty
-    if isMaster { tree.holdRemoved() }
-    self.tree = Mutex(tree)
+    isReclaiming = mayRemove || !replayed.removals.files.isEmpty
+    if isMaster { replayed.holdRemoved() }
+    self.replayed = Mutex(replayed)
     writer = LogWriter(device: device, start: superblock.logOffset)
-    tail = Mutex(Tail(follower: follower))
-    tail.withLock { $0.failure = headerProblem }
+    logEnd = Mutex(LogEnd(follower: follower))
+    logEnd.withLock { $0.failure = headerProblem }
     findNewDevices()
   }
 
-  /// Plays the first `count` entries of a log. The tree grows with the entries that there are, not by what is claimed.
+  /// Plays the first `count` entries of a log. The replayed log grows with the entries that there are, not by what is
+  /// claimed.
   private static func play(
     _ count: UInt64, on device: any MemoryDevice, _ superblock: Superblock, _ follower: inout LogFollower,
-    _ tree: inout Tree
+    _ replayed: inout ReplayedLog
   ) {
     let reader = LogReader(device: device, start: superblock.logOffset)
     let time = Clock.fileTime()
@@ -113,10 +115,10 @@ public final class Volume: Sendable {
     while case .play(let range) = follower.see(count, atMost: LogFollower.batch) {
       if range.upperBound > room {
         room = min(count, 2 * range.upperBound)
-        tree.makeRoom(entries: room)
+        replayed.makeRoom(entries: room)
       }
       reader.read(range) { index, entry, bytes in
-        _ = tree.take(index, entry, bytes: bytes, &follower, time: time, isNews: false)
+        _ = replayed.take(index, entry, bytes: bytes, &follower, time: time, isNews: false)
       }
     }
   }

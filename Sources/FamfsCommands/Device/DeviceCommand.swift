@@ -4,7 +4,7 @@ import Memory
 import Platform
 
 /// famfs device
-enum DeviceCommand: Verb {
+enum DeviceCommand: Command {
   static let name = "device"
   static let synopsis = "[options] list | mode DEVICE [devdax|famfs|system-ram]"
   static let about = """

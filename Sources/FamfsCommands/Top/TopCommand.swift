@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs top
-enum TopCommand: Verb {
+enum TopCommand: Command {
   static let name = "top"
   static let synopsis = "[options] [MOUNT...]"
   static let about = """

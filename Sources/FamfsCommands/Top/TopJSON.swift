@@ -31,9 +31,9 @@ enum TopJSON {
           .list(
             facts.peers.map { peer in
               [
-                "host_name": .text(peer.beat.hostName), "system_uuid": JSON(peer.beat.host),
-                "role": .text(peer.beat.isMaster ? "master" : "client"), "alive": .bool(peer.isAlive),
-                "entries": .number(peer.beat.entries), "lag": .number(facts.lag(of: peer)),
+                "host_name": .text(peer.heartbeat.hostName), "system_uuid": JSON(peer.heartbeat.host),
+                "role": .text(peer.heartbeat.isMaster ? "master" : "client"), "alive": .bool(peer.isAlive),
+                "entries": .number(peer.heartbeat.entries), "lag": .number(facts.lag(of: peer)),
               ]
             })
         ),

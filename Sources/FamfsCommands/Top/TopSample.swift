@@ -29,7 +29,7 @@ final class TopSampler: Sendable {
   private struct Question {
     let mount: Mount
     /// Why it was not put: no thread could be started.
-    let look: Result<Look<Answer>, Errno>
+    let look: Result<AbandonableCall<Answer>, Errno>
   }
 
   private struct State {
@@ -83,7 +83,7 @@ final class TopSampler: Sendable {
     state.unanswered[point] = nil
     guard let mount else { return nil }
     let look = Result { () throws(Errno) in
-      try Look { () -> Answer in
+      try AbandonableCall { () -> Answer in
         Result { () throws(FamfsError) in
           let connection: Connection
           if let known { connection = known } else { connection = try Connection(to: mount) }

@@ -51,7 +51,8 @@ enum TopText {
     facts.peers.map { peer in
       let lag = facts.lag(of: peer)
       let life = peer.isAlive ? (lag == 0 ? "up to date" : "\(lag) entries behind") : "silent"
-      return "  mount:    \(oneLine(peer.beat.hostName)), \(peer.beat.isMaster ? "master" : "client"), \(life)"
+      return
+        "  mount:    \(oneLine(peer.heartbeat.hostName)), \(peer.heartbeat.isMaster ? "master" : "client"), \(life)"
     }
   }
 

@@ -15,7 +15,7 @@ public enum ControlReply: Equatable, Sendable {
   case device(String, count: UInt64)
   /// The volume's devices.
   case devices([DeviceUsage])
-  /// Mounts that have left signs of life; there are more behind them when there are `mostPeers`.
+  /// Mounts that have left heartbeats; there are more behind them when there are `mostPeers`.
   case peers([Peer])
   /// The device's index in the volume.
   case added(UInt64)

@@ -21,11 +21,11 @@ public enum ControlRequest: Equatable, Sendable {
   case commit([UInt64])
   /// Give a reservation back.
   case cancel(UInt64)
-  /// Look at the log now.
+  /// AbandonableCall at the log now.
   case replay
   /// Where do a file's bytes lie? The path is relative to the volume's root.
   case map(String)
-  /// Which mounts have left signs of life, but for the first ones? As many as one message holds.
+  /// Which mounts have left heartbeats, but for the first ones? As many as one message holds.
   case peers(from: UInt64)
   /// Make this host the volume's master, although the old one lives if it is forced.
   case takeOver(force: Bool)
@@ -41,7 +41,7 @@ public enum ControlRequest: Equatable, Sendable {
   case clone(String, to: String)
   /// How is the memory?
   case memory
-  /// Look through this range of a device, which a command could not use.
+  /// AbandonableCall through this range of a device, which a command could not use.
   case examine(Extent)
   /// Begin to publish the volume for EROFS, although files can be removed if it is forced.
   case publish(force: Bool)

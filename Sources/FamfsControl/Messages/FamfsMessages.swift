@@ -25,13 +25,14 @@ extension MessageWriter {
   }
 
   package mutating func put(_ peer: Peer) {
-    let beat = peer.beat
-    put("\(beat.host)")
+    let heartbeat = peer.heartbeat
+    put("\(heartbeat.host)")
     for number in [
-      beat.mount, beat.isMaster ? 1 : 0, beat.since, beat.time, beat.count, beat.entries, peer.age == nil ? 0 : 1,
+      heartbeat.mount, heartbeat.isMaster ? 1 : 0, heartbeat.since, heartbeat.time, heartbeat.count, heartbeat.entries,
+      peer.age == nil ? 0 : 1,
       peer.age ?? 0,
     ] { put(number) }
-    put(beat.hostName)
+    put(heartbeat.hostName)
   }
 
   package mutating func put(_ device: DeviceUsage) {
@@ -81,12 +82,12 @@ extension MessageReader {
 
   package mutating func peer() throws(Errno) -> Peer {
     let host = try uuid()
-    var beat = Heartbeat(
+    var heartbeat = Heartbeat(
       host: host, mount: try number(), isMaster: try number() != 0, since: try number(), hostName: "")
-    (beat.time, beat.count, beat.entries) = (try number(), try number(), try number())
+    (heartbeat.time, heartbeat.count, heartbeat.entries) = (try number(), try number(), try number())
     let (hasAge, age) = (try number() != 0, try number())
-    beat.hostName = try text()
-    return Peer(beat: beat, age: hasAge ? age : nil)
+    heartbeat.hostName = try text()
+    return Peer(heartbeat: heartbeat, age: hasAge ? age : nil)
   }
 
   package mutating func device() throws(Errno) -> DeviceUsage {

@@ -21,7 +21,7 @@ struct PendingAttributes {
 
   /// What is not in the log yet; `due` has when it shall be, but for what there was no room for.
   private var waiting: [NodeNumber: Change] = [:]
-  private var due = DueTimes<NodeNumber>()
+  private var due = CommitSchedule<NodeNumber>()
   /// Of files whose times alone changed: when they were written last, and how long they wait after that.
   private var paces: [NodeNumber: (last: UInt64, pause: UInt64)] = [:]
   private static let mostPaces = 1 << 16

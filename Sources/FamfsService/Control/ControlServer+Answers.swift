@@ -59,8 +59,8 @@ extension ControlServer {
       guard let number = volume.find(try entryPath(path)) else { throw FamfsError.notFound(path) }
       try forget(number)
     case .takeOver(let force):
-      guard let pulse, !isReadOnly else { throw ControlServer.neverChanges }
-      try pulse.takeOver(force: force)
+      guard let heartbeats, !isReadOnly else { throw ControlServer.neverChanges }
+      try heartbeats.takeOver(force: force)
     case .change(let cache, let lifetime):
       if let cache { settings.cache = cache }
       if let lifetime { settings.lifetime = lifetime }
@@ -78,7 +78,7 @@ extension ControlServer {
     case .memory: return .memory(MemoryStatus(volume, settings.coherenceInEffect))
     case .map(let path): return try map(path)
     case .peers(let start):
-      let peers = pulse?.peers ?? []
+      let peers = heartbeats?.peers ?? []
       return .peers(Array(peers.dropFirst(Int(clamping: start)).prefix(ControlReply.mostPeers)))
     case .publish(let force):
       guard let publishing else { throw ControlServer.neverChanges }

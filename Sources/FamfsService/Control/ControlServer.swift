@@ -13,7 +13,7 @@ import Synchronization
 final class ControlServer: Sendable {
   let volume: Volume
   let staging: Staging?
-  let pulse: Pulse?
+  let heartbeats: HeartbeatKeeper?
   let publishing: Publishing?
   let isReadOnly: Bool
   let isStrict: Bool
@@ -37,7 +37,8 @@ final class ControlServer: Sendable {
   ///   - forget: has the kernel forget what it has cached of a file.
   ///   - patience: nanoseconds in which a connection must ask something; commands do so at once.
   init(
-    volume: Volume, staging: Staging? = nil, pulse: Pulse? = nil, publishing: Publishing? = nil, folder: String,
+    volume: Volume, staging: Staging? = nil, heartbeats: HeartbeatKeeper? = nil, publishing: Publishing? = nil,
+    folder: String,
     isReadOnly: Bool,
     isStrict: Bool = false,
     settings: LiveSettings = LiveSettings(), activity: @escaping @Sendable () -> MountActivity = { MountActivity() },
@@ -46,7 +47,7 @@ final class ControlServer: Sendable {
   ) throws(Errno) {
     self.volume = volume
     self.staging = staging
-    self.pulse = pulse
+    self.heartbeats = heartbeats
     self.publishing = publishing
     self.isReadOnly = isReadOnly
     self.isStrict = isStrict

@@ -17,7 +17,7 @@ struct FamfsFileSystem: FileSystem {
   private let folder: [UInt8]
   private let settings: LiveSettings
   /// Tells whether this mount still counts, where files can be removed.
-  private let pulse: Pulse?
+  private let heartbeats: HeartbeatKeeper?
   /// Brings changed attributes into the log; nil where they hold until the unmount.
   private let attributes: DurableAttributes?
   /// What a famfs kernel is told; nil where it is offered nothing.
@@ -25,13 +25,14 @@ struct FamfsFileSystem: FileSystem {
   let openFiles = OpenFiles()
 
   init(
-    volume: Volume, folder: String, settings: LiveSettings, pulse: Pulse? = nil, kernelMaps: KernelMaps? = nil,
+    volume: Volume, folder: String, settings: LiveSettings, heartbeats: HeartbeatKeeper? = nil,
+    kernelMaps: KernelMaps? = nil,
     attributes: DurableAttributes? = nil
   ) {
     self.volume = volume
     self.attributes = attributes
     self.kernelMaps = kernelMaps
-    self.pulse = volume.isReclaiming ? pulse : nil
+    self.heartbeats = volume.isReclaiming ? heartbeats : nil
     self.folder = Array(folder.utf8)
     self.settings = settings
   }
@@ -235,7 +236,7 @@ struct FamfsFileSystem: FileSystem {
       return Opened(.none, settings.kernelMaps ? .keepCache : .directIO)  // it changes with every append
     }
     if intent.killsSetID { _ = try change(number) { $0.clearSetID() } }
-    guard pulse != nil else { return opened([], flags(intent)) }
+    guard heartbeats != nil else { return opened([], flags(intent)) }
     // A name that the kernel kept a moment too long: ESTALE has it look again.
     do throws(Errno) { try volume.opened(number) } catch { throw error == .noEntry ? .stale : error }
     return opened(.counted, flags(intent))
@@ -278,7 +279,7 @@ struct FamfsFileSystem: FileSystem {
   ) throws(Errno) {
     if AllocationDefaults.owns(node) { return try defaults.read(node, at: offset, into: &reply) }
     let number = try NodeNumber(node)
-    if let pulse, !number.isMeta { return try read(number, at: offset, into: &reply, while: pulse) }
+    if let heartbeats, !number.isMeta { return try read(number, at: offset, into: &reply, while: heartbeats) }
     let wanted = UInt64(reply.wanted)
     let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
       Result { () throws(Errno) in
@@ -297,11 +298,11 @@ struct FamfsFileSystem: FileSystem {
   /// Reads where files can be removed: the bytes are copied, and count if this mount did so all the time. Else the file may
   /// have been removed, and its space may be another's.
   private func read(
-    _ number: NodeNumber, at offset: UInt64, into reply: inout ReadReply, while pulse: Pulse
+    _ number: NodeNumber, at offset: UInt64, into reply: inout ReadReply, while heartbeats: HeartbeatKeeper
   ) throws(Errno) {
     try reply.append(upTo: reply.wanted) { (buffer) throws(Errno) in
       while true {
-        let sign = pulse.sign
+        let mount = heartbeats.currentMount
         let outcome = withUnsafeTemporaryAllocation(of: Extent.self, capacity: mostPieces) { ranges in
           Result { () throws(Errno) in
             let found = try volume.resolve(number, offset: offset, count: UInt64(buffer.count), into: ranges)
@@ -318,7 +319,7 @@ struct FamfsFileSystem: FileSystem {
             return done
           }
         }
-        if try pulse.isStill(sign) { return try outcome.get() }
+        if try heartbeats.hasCounted(as: mount) { return try outcome.get() }
       }
     }
   }
@@ -350,7 +351,7 @@ struct FamfsFileSystem: FileSystem {
     if number.isMeta { throw refusal }
     if !intent.isWriteBack { try openFiles.checkWritable(handle) }
     // A stop between this and the store goes unnoticed: see SPEC-famfs, "Removing".
-    if let pulse { _ = try pulse.isStill(pulse.sign) }
+    if let heartbeats { _ = try heartbeats.hasCounted(as: heartbeats.currentMount) }
     let size = try volume.node(number).size
     let (end, overflow) = offset.addingReportingOverflow(UInt64(data.count))
     if overflow || end > size { throw .fileTooLarge }

@@ -87,23 +87,24 @@ struct Metrics {
   private mutating func peers(_ facts: MountFacts) {
     // What hosts leave on the device is theirs to write, and a series must not come twice.
     var seen: Set<UInt64> = []
-    let peers = facts.peers.filter { seen.insert($0.beat.mount).inserted }
+    let peers = facts.peers.filter { seen.insert($0.heartbeat.mount).inserted }
     out.put(
       "famfs_peers_alive", "gauge", "Mounts of the volume on all hosts, this one too, that are known to live.",
       UInt64(peers.count(where: \.isAlive)))
     let labelled = peers.map { peer -> (Peer, [PrometheusText.Label]) in
-      let beat = peer.beat
+      let heartbeat = peer.heartbeat
       return (
         peer,
         [
-          ("host_name", beat.hostName), ("system_uuid", "\(beat.host)"), ("mount", String(beat.mount, radix: 16)),
-          ("role", beat.isMaster ? "master" : "client"),
+          ("host_name", heartbeat.hostName), ("system_uuid", "\(heartbeat.host)"),
+          ("mount", String(heartbeat.mount, radix: 16)),
+          ("role", heartbeat.isMaster ? "master" : "client"),
         ]
       )
     }
     out.begin("famfs_peer_alive", "gauge", "1 when a mount of the volume is known to live.")
     for (peer, labels) in labelled { out.sample("famfs_peer_alive", labels, peer.isAlive ? "1" : "0") }
     out.begin("famfs_peer_log_entries", "gauge", "Log entries that a mount of the volume has taken in.")
-    for (peer, labels) in labelled { out.sample("famfs_peer_log_entries", labels, "\(peer.beat.entries)") }
+    for (peer, labels) in labelled { out.sample("famfs_peer_log_entries", labels, "\(peer.heartbeat.entries)") }
   }
 }

@@ -36,7 +36,7 @@ struct StagedNode {
 
   /// Where something has its name.
   struct Link {
-    var parent: Place
+    var parent: DirectoryID
     let name: [UInt8]
     /// In the directory's order.
     let position: UInt64

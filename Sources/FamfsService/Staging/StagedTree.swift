@@ -4,7 +4,7 @@ import Glibc
 import Platform
 
 /// Where something is found: a directory of the log, or one that is staged.
-enum Place: Hashable {
+enum DirectoryID: Hashable {
   case number(NodeNumber)
   case staged(NodeID)
 }
@@ -16,7 +16,7 @@ struct StagedTree {
   private var lastID = StagedTree.firstID
 
   private(set) var nodes: [NodeID: StagedNode] = [:]
-  private var children: [Place: Children] = [:]
+  private var children: [DirectoryID: Children] = [:]
   /// The log's numbers of what the kernel knows by another one.
   private var aliases: [NodeNumber: NodeID] = [:]
   /// How far open directories are listed, by handle.
@@ -26,7 +26,7 @@ struct StagedTree {
   private var lastPosition: UInt64 = 0
   private let shares: UserShares
   /// When to commit what, by `Clock.monotonic`.
-  private(set) var due = DueTimes<NodeID>()
+  private(set) var due = CommitSchedule<NodeID>()
 
   /// Contents of files that nobody can reach any more.
   private var dropped: [StagedContents] = []
@@ -60,7 +60,7 @@ struct StagedTree {
   }
 
   /// Where a directory of this id has its children.
-  func place(of id: NodeID) throws(Errno) -> Place {
+  func place(of id: NodeID) throws(Errno) -> DirectoryID {
     guard StagedTree.isStaged(id) else { return .number(try NodeNumber(id)) }
     guard let node = nodes[id] else { throw .stale }
     guard node.isDirectory else { throw .notDirectory }
@@ -70,20 +70,20 @@ struct StagedTree {
   /// The id by which the kernel knows a node of the log.
   func id(of number: NodeNumber) -> NodeID { aliases[number] ?? NodeID(number) }
 
-  func child(_ name: [UInt8], of place: Place) -> NodeID? { children[place]?.names[name] }
+  func child(_ name: [UInt8], of place: DirectoryID) -> NodeID? { children[place]?.names[name] }
 
-  func hasChildren(_ place: Place) -> Bool { children[place]?.names.isEmpty == false }
+  func hasChildren(_ place: DirectoryID) -> Bool { children[place]?.names.isEmpty == false }
 
   /// Whether a directory has staged children, and a program has set its time since the last of them was made.
-  func hasSetTime(_ place: Place) -> Bool { children[place]?.hasSetTime == true }
+  func hasSetTime(_ place: DirectoryID) -> Bool { children[place]?.hasSetTime == true }
 
   /// Notes that a program has set a directory's time, or that the directory has changed since.
-  mutating func note(hasSetTime: Bool, of place: Place) { children[place]?.hasSetTime = hasSetTime }
+  mutating func note(hasSetTime: Bool, of place: DirectoryID) { children[place]?.hasSetTime = hasSetTime }
 
-  func subdirectories(of place: Place) -> UInt32 { children[place]?.directoryCount ?? 0 }
+  func subdirectories(of place: DirectoryID) -> UInt32 { children[place]?.directoryCount ?? 0 }
 
   /// A directory's path, byte for byte; empty for the root.
-  func path(of place: Place, in volume: Volume) throws(Errno) -> [UInt8] {
+  func path(of place: DirectoryID, in volume: Volume) throws(Errno) -> [UInt8] {
     switch place {
     case .number(let number): return volume.pathBytes(of: number)
     case .staged(let id):
@@ -93,7 +93,7 @@ struct StagedTree {
   }
 
   /// How many bytes the longest path below a directory has behind its own.
-  func depth(of place: Place) -> Int {
+  func depth(of place: DirectoryID) -> Int {
     (children[place]?.names ?? [:]).map { name, id in
       1 + name.count + (nodes[id]?.isDirectory == true ? depth(of: .staged(id)) : 0)
     }.max() ?? 0
@@ -101,7 +101,7 @@ struct StagedTree {
 
   /// What is staged below a directory of the log, or a staged one, but open files.
   /// - Returns: also whether there are such open files.
-  func closed(below place: Place, in volume: Volume) -> (closed: [NodeID], hasOpen: Bool) {
+  func closed(below place: DirectoryID, in volume: Volume) -> (closed: [NodeID], hasOpen: Bool) {
     var found: [NodeID] = []
     var hasOpen = false
     for (id, node) in nodes {
@@ -111,7 +111,7 @@ struct StagedTree {
     return (found, hasOpen)
   }
 
-  private func isBelow(_ place: Place, _ top: Place, _ volume: Volume) -> Bool {
+  private func isBelow(_ place: DirectoryID, _ top: DirectoryID, _ volume: Volume) -> Bool {
     if place == top || top == .number(.root) { return true }
     switch place {
     case .number(.root): return false
@@ -125,7 +125,7 @@ struct StagedTree {
   }
 
   /// Whether a place is a directory, or in it.
-  func isInside(_ place: Place, _ directory: NodeID) -> Bool {
+  func isInside(_ place: DirectoryID, _ directory: NodeID) -> Bool {
     guard case .staged(let id) = place else { return false }
     return id == directory || (nodes[id]?.link).map { isInside($0.parent, directory) } ?? false
   }
@@ -134,7 +134,7 @@ struct StagedTree {
 
   /// Adds something; the kernel is about to be told.
   /// - Throws: ENOSPC when who makes it has too much staged.
-  mutating func add(_ node: StagedNode, _ name: [UInt8], in place: Place) throws(Errno) -> NodeID {
+  mutating func add(_ node: StagedNode, _ name: [UInt8], in place: DirectoryID) throws(Errno) -> NodeID {
     try shares.takeName(of: node.maker)
     lastID += 1
     let id = NodeID(rawValue: lastID)
@@ -154,7 +154,7 @@ struct StagedTree {
     dropIfUnused(id)
   }
 
-  mutating func move(_ id: NodeID, _ name: [UInt8], in place: Place, _ time: Int64) {
+  mutating func move(_ id: NodeID, _ name: [UInt8], in place: DirectoryID, _ time: Int64) {
     guard let link = nodes[id]?.link else { return }
     remove(link, of: id)
     self.link(id, name, in: place)
@@ -163,7 +163,7 @@ struct StagedTree {
     touch(place, time)
   }
 
-  private mutating func link(_ id: NodeID, _ name: [UInt8], in place: Place) {
+  private mutating func link(_ id: NodeID, _ name: [UInt8], in place: DirectoryID) {
     precondition(nodes[id]?.link == nil, "a staged node has one name")
     precondition(child(name, of: place) == nil, "a name stands for one node")
     lastPosition += 1
@@ -190,7 +190,7 @@ struct StagedTree {
   }
 
   /// Notes that a staged directory has changed.
-  private mutating func touch(_ place: Place, _ time: Int64) {
+  private mutating func touch(_ place: DirectoryID, _ time: Int64) {
     guard case .staged(let id) = place else { return }
     nodes[id]?.modified = time
     nodes[id]?.changed = time
@@ -277,7 +277,7 @@ struct StagedTree {
   /// meanwhile; what came later may be left out.
   struct Listing {
     /// The directory.
-    fileprivate(set) var place: Place
+    fileprivate(set) var place: DirectoryID
     /// Who has it open.
     fileprivate let user: UInt32
     /// Numbers of the log from this one on came later, or were staged then.
@@ -287,7 +287,7 @@ struct StagedTree {
   }
 
   /// - Throws: EMFILE when the user has too many directories open.
-  mutating func openListing(of place: Place, for user: UInt32) throws(Errno) -> FileHandle {
+  mutating func openListing(of place: DirectoryID, for user: UInt32) throws(Errno) -> FileHandle {
     try shares.takeDirectory(of: user)
     lastHandle += 1
     let handle = FileHandle(rawValue: lastHandle)
@@ -318,7 +318,7 @@ struct StagedTree {
   }
 
   /// What a directory held when a listing began, behind a position; nil at the end.
-  func next(in place: Place, after position: UInt64, of listing: Listing) -> StagedOrder.Item? {
+  func next(in place: DirectoryID, after position: UInt64, of listing: Listing) -> StagedOrder.Item? {
     guard let item = children[place]?.order.next(after: position), item.position <= listing.last else { return nil }
     return item
   }

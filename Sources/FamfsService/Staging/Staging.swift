@@ -175,8 +175,8 @@ final class Staging: Sendable {
   }
 
   /// What is at a path: a staged node, or a place that may have staged children; nil when neither.
-  private func find(_ path: [UInt8], _ tree: borrowing StagedTree) -> (NodeID?, Place)? {
-    var place = Place.number(.root)
+  private func find(_ path: [UInt8], _ tree: borrowing StagedTree) -> (NodeID?, DirectoryID)? {
+    var place = DirectoryID.number(.root)
     var id: NodeID?
     for name in path.split(separator: UInt8(ascii: "/")) {
       if let child = tree.child(Array(name), of: place) {

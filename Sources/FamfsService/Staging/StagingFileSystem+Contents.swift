@@ -119,12 +119,12 @@ extension StagingFileSystem {
     guard case .staged = try target(node) else {
       return try base.fsync(logged(node), handle, dataOnly: dataOnly, caller)
     }
-    let isPassing = staging.withTree { tree in
-      guard let name = tree[node]?.link?.name, PassingName.isPassing(name) else { return false }
+    let isTemporary = staging.withTree { tree in
+      guard let name = tree[node]?.link?.name, TemporaryName.isTemporary(name) else { return false }
       tree[node]?.isPromised = true
       return true
     }
-    if isPassing { return }
+    if isTemporary { return }
     try commit(node)
     if !dataOnly, case .logged(let id) = try target(node) { try base.saveAttributes(of: id) }
   }

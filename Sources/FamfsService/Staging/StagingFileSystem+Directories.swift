@@ -43,7 +43,7 @@ extension StagingFileSystem {
   }
 
   /// The directory that one is in; of one that was removed, itself.
-  private func directory(above place: Place, _ tree: borrowing StagedTree) throws(Errno) -> Place {
+  private func directory(above place: DirectoryID, _ tree: borrowing StagedTree) throws(Errno) -> DirectoryID {
     switch place {
     case .number(let number): .number(try volume.node(number).parent)
     case .staged(let id): tree[id]?.link?.parent ?? place
@@ -51,7 +51,7 @@ extension StagingFileSystem {
   }
 
   /// What programs see as a directory's number.
-  private func inode(of place: Place) throws(Errno) -> UInt64 {
+  private func inode(of place: DirectoryID) throws(Errno) -> UInt64 {
     switch place {
     case .number(let number): try volume.node(number).inode(number)
     case .staged(let id): id.rawValue

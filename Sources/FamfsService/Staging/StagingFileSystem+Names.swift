@@ -92,7 +92,7 @@ extension StagingFileSystem {
 
   /// Something was made or removed in a directory, or moved: one that is being filled is not committed before what is
   /// in it, and one that the log has gets its new time now, for the commit is not when programs changed it.
-  private func noteChange(in place: Place, _ tree: inout StagedTree) {
+  private func noteChange(in place: DirectoryID, _ tree: inout StagedTree) {
     tree.note(hasSetTime: false, of: place)
     switch place {
     case .staged(let id): tree.set(due: Clock.monotonic() + staging.delay, of: id)
@@ -104,7 +104,7 @@ extension StagingFileSystem {
 
   /// Checks that something can be made in a directory, under this name, with so many bytes of path below it.
   private func checkRoom(
-    for name: [UInt8], in place: Place, depth: Int = 0, _ tree: borrowing StagedTree
+    for name: [UInt8], in place: DirectoryID, depth: Int = 0, _ tree: borrowing StagedTree
   ) throws(Errno) -> (permissions: UInt32, groupID: UInt32) {
     let path = try tree.path(of: place, in: volume).appending(name)
     if path.count + depth > EntryPath.maximum { throw .nameTooLong }
@@ -122,12 +122,12 @@ extension StagingFileSystem {
     }
   }
 
-  private func exists(_ name: [UInt8], in place: Place, _ tree: borrowing StagedTree) throws(Errno) -> Bool {
+  private func exists(_ name: [UInt8], in place: DirectoryID, _ tree: borrowing StagedTree) throws(Errno) -> Bool {
     if tree.child(name, of: place) != nil { return true }
     return try isLogged(name, in: place)
   }
 
-  private func isLogged(_ name: [UInt8], in place: Place) throws(Errno) -> Bool {
+  private func isLogged(_ name: [UInt8], in place: DirectoryID) throws(Errno) -> Bool {
     if name.count > EntryPath.maximum { throw .nameTooLong }
     guard case .number(let number) = place else { return false }
     let found = name.withUnsafeBytes { name in
@@ -188,7 +188,7 @@ extension StagingFileSystem {
       tree.move(id, new, in: newPlace, now)
       for place in [place, newPlace] { noteChange(in: place, &tree) }
       if node.opens == 0 { tree.set(due: Clock.monotonic() + staging.delay, of: id) }
-      return (node.isPromised && !PassingName.isPassing(new) ? id : nil, replaced)
+      return (node.isPromised && !TemporaryName.isTemporary(new) ? id : nil, replaced)
     }
     if let replaced { volume.giveSlot(of: replaced) }
     if let promised { try commit(promised) }

@@ -68,7 +68,7 @@ struct StagingFileSystem: FileSystem {
     if staging.isIdle { return try base.getattr(node, handle, caller) }
     let (staged, logged, subdirectories) = try staging.withTree { (tree) throws(Errno) in
       if !StagedTree.isStaged(node) {
-        let place = (try? NodeNumber(node)).map { Place.number($0) }
+        let place = (try? NodeNumber(node)).map { DirectoryID.number($0) }
         return (nil as Attributes?, node, place.map { tree.subdirectories(of: $0) } ?? 0)
       }
       guard let found = tree[node] else { throw .stale }

@@ -1,7 +1,7 @@
 /// Names that files have only until they are complete, as programs choose them.
-enum PassingName {
+enum TemporaryName {
   /// Whether a name is one: `tmp...`, `....tmp`, `.part`, `.lock`, `~` behind it, and `.NAME.xxxxxx` as rsync has it.
-  static func isPassing(_ name: [UInt8]) -> Bool {
+  static func isTemporary(_ name: [UInt8]) -> Bool {
     let text = String(decoding: name, as: UTF8.self).lowercased()
     if text.hasPrefix("tmp") || text.hasPrefix(".tmp") || text.hasPrefix(".#") || text.hasPrefix("#") { return true }
     let endings = [".tmp", ".temp", ".part", ".partial", ".lock", ".swp", "~"]

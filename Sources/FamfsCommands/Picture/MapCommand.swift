@@ -4,7 +4,7 @@ import FamfsControl
 import Platform
 
 /// famfs map
-enum PictureCommand: Verb {
+enum MapCommand: Command {
   static let name = "map"
   static let synopsis = "[options] DEVICE|PATH"
   static let about = """

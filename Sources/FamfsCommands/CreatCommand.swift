@@ -5,7 +5,7 @@ import Memory
 import Platform
 
 /// famfs creat
-enum CreateCommand: Verb {
+enum CreatCommand: Command {
   static let name = "creat"
   static let synopsis = "--size SIZE [options] PATH\n       famfs creat --multi PATH,SIZE[,SEED] ... [options]"
   static let about = """
@@ -129,7 +129,7 @@ enum CreateCommand: Verb {
       /// Stores its contents.
       var fill: FileMaker.Fill {
         var contents = wanted.seed.map { RandomContents(seed: $0) }
-        return { device, range, _ in try CreateCommand.fill(device, range, &contents) }
+        return { device, range, _ in try CreatCommand.fill(device, range, &contents) }
       }
     }
 
@@ -162,7 +162,7 @@ enum CreateCommand: Verb {
     }
 
     private func tell(_ outcome: String, _ job: Job) {
-      if isVerbose { printLine("\(CreateCommand.command): \(outcome) \(job.path.absolute)") }
+      if isVerbose { printLine("\(CreatCommand.command): \(outcome) \(job.path.absolute)") }
     }
 
     private func refill(_ job: Job) throws {

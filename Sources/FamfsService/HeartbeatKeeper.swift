@@ -6,11 +6,11 @@ import Platform
 import Serving
 import Synchronization
 
-/// Leaves this mount's sign of life twice a second, looks at those of others, and sees to the lock of the master, on a
+/// Leaves this mount's heartbeat twice a second, looks at those of others, and sees to the lock of the master, on a
 /// thread of its own.
-final class Pulse: Sendable {
+final class HeartbeatKeeper: Sendable {
   private struct State {
-    var beat: Heartbeat
+    var heartbeat: Heartbeat
     var slot: Int?
     /// When each mount was first seen and when it last changed, and its count then: `Clock.monotonic`.
     var seen: [UInt64: Sighting] = [:]
@@ -19,7 +19,7 @@ final class Pulse: Sendable {
     /// When this mount claimed the mastership that it does not have yet.
     var claim: UInt64?
     var holdsLock: Bool
-    /// Whether the mount has gone: no beat comes after its sign was taken away.
+    /// Whether the mount has gone: no heartbeat comes after its sign was taken away.
     var hasEnded = false
   }
 
@@ -38,49 +38,49 @@ final class Pulse: Sendable {
   /// All mounts as they were seen last. With a lock of its own: the other one is held while signs are left and the log is
   /// read.
   private let seen = Mutex<[Peer]>([])
-  /// Where the sign of life is, for those who read: mount and slot.
-  private let mount = Atomic<UInt64>(0)
+  /// Where the heartbeat is, for those who read: mount and slot.
+  private let ownMount = Atomic<UInt64>(0)
   private let slot = Atomic<Int>(0)
 
   init(of volume: Volume, on device: MappedDevice, host: UUID, log: DaemonLog) {
     self.volume = volume
     self.device = device
     self.log = log
-    let beat = Heartbeat(
+    let heartbeat = Heartbeat(
       host: host, mount: .random(in: 1 ... .max), isMaster: volume.role == .master, since: Clock.realtime(),
       hostName: hostName())
-    state = Mutex(State(beat: beat, holdsLock: volume.role == .master))
+    state = Mutex(State(heartbeat: heartbeat, holdsLock: volume.role == .master))
   }
 
-  /// Leaves the first sign of life. From then on what is removed waits for this mount; what was removed until then is
+  /// Leaves the first heartbeat. From then on what is removed waits for this mount; what was removed until then is
   /// taken in before this returns.
   /// - Throws: when a mount that has to be waited for finds no room for its sign.
   func begin() throws(Errno) {
-    guard volume.isReclaiming else { return beat() }
+    guard volume.isReclaiming else { return leaveOnce() }
     try state.withLock { (state) throws(Errno) in try join(&state) }
   }
 
   /// Beats for as long as the process lives.
   func run() {
     while true {
-      beat()
+      leaveOnce()
       Clock.sleep(nanoseconds: Heartbeat.interval)
     }
   }
 
   /// Once: this mount's sign, and those of the others.
-  func beat() {
+  func leaveOnce() {
     let entries = volume.usage().entries
     state.withLock { state in
       if state.hasEnded { return }
       keepLock(&state)
-      state.beat.entries = entries
-      state.beat.isMaster = volume.role == .master
+      state.heartbeat.entries = entries
+      state.heartbeat.isMaster = volume.role == .master
       if volume.isLost { return }
       // What cannot be used has been noted, and is told of by `MemoryWatch`. Others may still be heard.
       try? leave(&state)
       do {
-        look(try volume.heartbeats(skipping: true).map(\.beat), &state)
+        note(try volume.heartbeats(skipping: true).map(\.heartbeat), &state)
         if volume.isHolding { try settle(&state) }
       } catch {}
     }
@@ -88,40 +88,40 @@ final class Pulse: Sendable {
 
   private func leave(_ state: inout State) throws(Errno) {
     if volume.isReclaiming { try stay(&state) }
-    state.beat.released = volume.released
+    state.heartbeat.released = volume.released
     let slot = state.slot
-    try volume.leave(&state.beat, at: &state.slot)
+    try volume.leave(&state.heartbeat, at: &state.slot)
     if volume.isReclaiming && state.slot != slot { try join(&state) }
   }
 
-  private func look(_ beats: [Heartbeat], _ state: inout State) {
+  private func note(_ heartbeats: [Heartbeat], _ state: inout State) {
     let now = Clock.monotonic()
-    let peers = beats.map { beat in
-      var sighting = state.seen[beat.mount] ?? Sighting(count: beat.count, first: now)
-      if sighting.count != beat.count || beat.mount == state.beat.mount {
+    let peers = heartbeats.map { heartbeat in
+      var sighting = state.seen[heartbeat.mount] ?? Sighting(count: heartbeat.count, first: now)
+      if sighting.count != heartbeat.count || heartbeat.mount == state.heartbeat.mount {
         sighting.changed = now
         sighting.changes += 1
       }
-      sighting.count = beat.count
-      state.seen[beat.mount] = sighting
-      return Peer(beat: beat, age: sighting.changed.map { now - $0 })
+      sighting.count = heartbeat.count
+      state.seen[heartbeat.mount] = sighting
+      return Peer(heartbeat: heartbeat, age: sighting.changed.map { now - $0 })
     }
     seen.withLock { $0 = peers }
-    let known = Set(beats.map(\.mount))
+    let known = Set(heartbeats.map(\.mount))
     state.seen = state.seen.filter { known.contains($0.key) }
   }
 
   // MARK: Removed files
 
-  /// Leaves a new mount's sign of life, and then takes in all that was removed before.
+  /// Leaves a new mount's heartbeat, and then takes in all that was removed before.
   private func join(_ state: inout State) throws(Errno) {
-    if let slot = state.slot { try? volume.withdraw(state.beat, from: slot) }
+    if let slot = state.slot { try? volume.withdraw(state.heartbeat, from: slot) }
     state.slot = nil
-    state.beat.mount = .random(in: 1 ... .max)
-    state.beat.released = 0
+    state.heartbeat.mount = .random(in: 1 ... .max)
+    state.heartbeat.released = 0
     do throws(Errno) {
       repeat {
-        try volume.leave(&state.beat, at: &state.slot)
+        try volume.leave(&state.heartbeat, at: &state.slot)
         if state.slot == nil { throw volume.hasBadHeartbeats ? .inputOutput : .noSpace }
       } while try !counts(state)
     } catch {
@@ -131,12 +131,12 @@ final class Pulse: Sendable {
     }
     volume.reload()
     slot.store(state.slot ?? 0, ordering: .releasing)
-    mount.store(state.beat.mount, ordering: .releasing)
+    ownMount.store(state.heartbeat.mount, ordering: .releasing)
   }
 
   private func counts(_ state: borrowing State) throws(Errno) -> Bool {
     guard let slot = state.slot else { return false }
-    return try volume.counts(mount: state.beat.mount, in: slot)
+    return try volume.counts(mount: state.heartbeat.mount, in: slot)
   }
 
   /// Begins anew when this mount was given up, for it was not heard of for too long, or when its sign cannot be read.
@@ -148,16 +148,16 @@ final class Pulse: Sendable {
     log.notice("\(reason): what was removed until now is gone for it, too")
   }
 
-  /// Which sign of life this mount has: remembered before something is read, and given to `isStill` afterwards.
-  var sign: UInt64 { mount.load(ordering: .acquiring) }
+  /// Which heartbeat this mount has: remembered before something is read, and given to `hasCounted` afterwards.
+  var currentMount: UInt64 { ownMount.load(ordering: .acquiring) }
 
   /// Makes sure that this mount has counted since it had this sign: what was read from the memory was still the file's.
   /// - Returns: false when somebody has given it up, or its sign failed; now it counts again, and what was read must be read
   ///   anew.
   /// - Throws: EIO when there is no memory for a sign.
-  func isStill(_ sign: UInt64) throws(Errno) -> Bool {
+  func hasCounted(as mount: UInt64) throws(Errno) -> Bool {
     // A slot of another sign has another mount in it.
-    if (try? volume.counts(mount: sign, in: slot.load(ordering: .acquiring))) == true { return true }
+    if (try? volume.counts(mount: mount, in: slot.load(ordering: .acquiring))) == true { return true }
     try state.withLock { (state) throws(Errno) in
       if state.hasEnded || volume.isLost { throw .stale }
       try stay(&state)
@@ -171,13 +171,13 @@ final class Pulse: Sendable {
     let now = Clock.monotonic()
     var passed = volume.released
     var silent: [(slot: Int, mount: UInt64)] = []
-    let (beats, torn) = try volume.signs()
-    for (slot, beat) in beats where beat.mount != state.beat.mount {
-      let heard = state.seen[beat.mount].map { $0.changed ?? $0.first } ?? now
+    let (heartbeats, torn) = try volume.allHeartbeats()
+    for (slot, heartbeat) in heartbeats where heartbeat.mount != state.heartbeat.mount {
+      let heard = state.seen[heartbeat.mount].map { $0.changed ?? $0.first } ?? now
       if now - min(heard, now) < Heartbeat.patience {
-        passed = min(passed, beat.released)
+        passed = min(passed, heartbeat.released)
       } else {
-        silent.append((slot, beat.mount))
+        silent.append((slot, heartbeat.mount))
       }
     }
     // Who is amid leaving a sign lives, until it has taken too long.
@@ -188,7 +188,7 @@ final class Pulse: Sendable {
       state.torn[slot] = since
       if now - since < Heartbeat.patience { passed = 0 } else { silent.append((slot, mount)) }
     }
-    for (slot, mount) in silent { try volume.giveUp(mount: mount, in: slot) }
+    for (slot, mount) in silent { try volume.revoke(mount: mount, in: slot) }
     volume.settle(before: passed)
   }
 
@@ -214,7 +214,7 @@ final class Pulse: Sendable {
     }
   }
 
-  /// All mounts that have left a sign of life, this one too.
+  /// All mounts that have left a heartbeat, this one too.
   var peers: [Peer] { seen.withLock { $0 } }
 
   /// Makes this host the master; that it is shows in the status, a second or two later. An old master on this machine has
@@ -237,11 +237,11 @@ final class Pulse: Sendable {
   }
 
   /// Makes this host the master on media, if the lock is free or whoever has it will give it back.
-  /// - Parameter before: how often each mount had been seen to change. The first change after that may be of a beat that
+  /// - Parameter before: how often each mount had been seen to change. The first change after that may be of a heartbeat that
   ///   was left before, the second is not.
   private func claim(since before: [UInt64: UInt64]) throws(FamfsError) -> Bool {
     let master = volume.master
-    let others = peers.filter { $0.beat.isMaster && $0.beat.host == master }.map(\.beat.mount)
+    let others = peers.filter { $0.heartbeat.isMaster && $0.heartbeat.host == master }.map(\.heartbeat.mount)
     return try state.withLock { (state) throws(FamfsError) in
       let hadLock = state.holdsLock
       let hasLock = hadLock || (try? device.lock(byte: MountLock.master, exclusive: true)) != nil
@@ -257,11 +257,11 @@ final class Pulse: Sendable {
     }
   }
 
-  /// Takes this mount's sign of life away, for good.
+  /// Takes this mount's heartbeat away, for good.
   func end() {
     state.withLock { state in
       state.hasEnded = true
-      if let slot = state.slot, !volume.isLost { try? volume.withdraw(state.beat, from: slot) }
+      if let slot = state.slot, !volume.isLost { try? volume.withdraw(state.heartbeat, from: slot) }
       state.slot = nil
     }
   }

@@ -6,7 +6,7 @@ import Memory
 import Platform
 
 /// famfs devadd
-enum AddDeviceCommand: Verb {
+enum DevaddCommand: Command {
   static let name = "devadd"
   static let synopsis = "[options] TARGET DEVICE"
   static let about = """

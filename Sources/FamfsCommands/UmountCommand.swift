@@ -5,7 +5,7 @@ import Fuse
 import Platform
 
 /// famfs umount
-enum UnmountCommand: Verb {
+enum UmountCommand: Command {
   static let name = "umount"
   static let synopsis = "[options] MOUNTPOINT|DEVICE"
   static let about = """

@@ -4,7 +4,7 @@ import FamfsControl
 import Platform
 
 /// famfs takeover
-enum TakeOverCommand: Verb {
+enum TakeoverCommand: Command {
   static let name = "takeover"
   static let synopsis = "[options] PATH|DEVICE"
   static let about = """

@@ -4,7 +4,7 @@ import FamfsControl
 import Platform
 
 /// famfs getmap
-enum MapCommand: Verb {
+enum GetmapCommand: Command {
   static let name = "getmap"
   static let synopsis = "[options] FILE"
   static let about = """

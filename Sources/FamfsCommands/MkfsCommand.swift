@@ -6,7 +6,7 @@ import Memory
 import Platform
 
 /// mkfs.famfs
-enum MakeCommand: Verb {
+enum MkfsCommand: Command {
   static let name = "mkfs.famfs"
   static let synopsis = "[options] [DEVICE...]"
   static let about = """

@@ -1,6 +1,6 @@
 /// When to do what, by `Clock.monotonic`: the earliest is at hand, and to put one off costs nothing.
-struct DueTimes<ID: Hashable & Sendable>: Sendable {
-  private typealias Place = (time: UInt64, id: ID)
+struct CommitSchedule<ID: Hashable & Sendable>: Sendable {
+  private typealias HeapItem = (time: UInt64, id: ID)
 
   private struct Entry {
     /// `never` when it is due no more.
@@ -11,20 +11,20 @@ struct DueTimes<ID: Hashable & Sendable>: Sendable {
 
   private var entries: [ID: Entry] = [:]
   /// A binary heap. A node that was put off stands where it was, until its turn comes.
-  private var heap: [Place] = []
+  private var heap: [HeapItem] = []
   private var idleCount = 0
   private static var never: UInt64 { .max }
 
   /// When a node is due; nil when it is not.
   subscript(id: ID) -> UInt64? {
-    get { entries[id].flatMap { $0.due == DueTimes.never ? nil : $0.due } }
+    get { entries[id].flatMap { $0.due == CommitSchedule.never ? nil : $0.due } }
     set {
       guard let time = newValue else { return forget(id) }
       if let entry = entries[id], entry.place <= time {
-        if entry.due == DueTimes.never { idleCount -= 1 }
+        if entry.due == CommitSchedule.never { idleCount -= 1 }
         entries[id]?.due = time
       } else {
-        if entries[id]?.due == DueTimes.never { idleCount -= 1 }
+        if entries[id]?.due == CommitSchedule.never { idleCount -= 1 }
         put(id, at: time)
       }
     }
@@ -39,12 +39,12 @@ struct DueTimes<ID: Hashable & Sendable>: Sendable {
     while let first = heap.first, first.time <= now {
       pop()
       guard let entry = entries[first.id], entry.place == first.time else { continue }
-      if entry.due > now && entry.due != DueTimes.never {
+      if entry.due > now && entry.due != CommitSchedule.never {
         put(first.id, at: entry.due)
         continue
       }
       entries[first.id] = nil
-      if entry.due == DueTimes.never { idleCount -= 1 } else { due.append(first.id) }
+      if entry.due == CommitSchedule.never { idleCount -= 1 } else { due.append(first.id) }
     }
     return due
   }
@@ -55,20 +55,20 @@ struct DueTimes<ID: Hashable & Sendable>: Sendable {
   }
 
   private mutating func forget(_ id: ID) {
-    guard let entry = entries[id], entry.due != DueTimes.never else { return }
-    entries[id]?.due = DueTimes.never
+    guard let entry = entries[id], entry.due != CommitSchedule.never else { return }
+    entries[id]?.due = CommitSchedule.never
     idleCount += 1
     if idleCount > 1000 && idleCount > heap.count / 2 { sweep() }
   }
 
   /// Drops what is not due.
   private mutating func sweep() {
-    entries = entries.filter { $0.value.due != DueTimes.never }.mapValues { Entry(due: $0.due, place: $0.due) }
+    entries = entries.filter { $0.value.due != CommitSchedule.never }.mapValues { Entry(due: $0.due, place: $0.due) }
     heap = entries.map { ($0.value.due, $0.key) }.sorted { $0.time < $1.time }
     idleCount = 0
   }
 
-  private mutating func push(_ place: Place) {
+  private mutating func push(_ place: HeapItem) {
     heap.append(place)
     var child = heap.count - 1
     while child > 0, heap[child].time < heap[(child - 1) / 2].time {

@@ -1,7 +1,7 @@
 import Platform
 
 /// A command: what it is called, what it takes, what it does. One file each.
-package protocol Verb: Sendable {
+package protocol Command: Sendable {
   /// The word behind `famfs`, or the program's own name.
   static var name: String { get }
   /// As people type it.
@@ -23,7 +23,7 @@ package protocol Verb: Sendable {
   static func run(_ arguments: Arguments) throws -> Int32
 }
 
-extension Verb {
+extension Command {
   package static var command: String { name.contains(".") || name.contains("_") ? name : "famfs \(name)" }
 
   package static var goesOn: Bool { false }

@@ -12,7 +12,7 @@ enum Change {
 }
 
 /// What the log's entries add up to: names, and which space they use.
-struct Tree: Sendable {
+struct ReplayedLog: Sendable {
   var namespace: Namespace
   var space: Space
   /// What the log says of the devices beside the first.
@@ -27,7 +27,7 @@ struct Tree: Sendable {
   /// What is gone.
   var removals = Removals()
   /// From the place of a file's first extent to the file. Made when the first shared extent is met.
-  private var owners: [Place: NodeNumber]?
+  private var owners: [ExtentStart: NodeNumber]?
   private let dataOffset: UInt64
   private let firstDevice: UUID
   private static let problemLimit = 1000
@@ -86,7 +86,7 @@ struct Tree: Sendable {
     }
     namespace.skip()
     problemCount += 1
-    if problems.count < Tree.problemLimit {
+    if problems.count < ReplayedLog.problemLimit {
       problems.append(LogProblem(index: index, path: LogReader.path(in: bytes), problem: problem))
     }
     return .none
@@ -162,7 +162,7 @@ struct Tree: Sendable {
         return .added(to: parent)
       case .directory(let record): return .added(to: try play(record, time: time, isNews: true))
       case .attributes:
-        // They are in the tree already, and may be newer there by now.
+        // They are in the replayed log already, and may be newer there by now.
         namespace.skip()
         return Change.none
       case .addDevice(let record):
@@ -247,7 +247,7 @@ struct Tree: Sendable {
       owners = [:]
       for number in NodeNumber.firstEntry..<UInt64(namespace.nodes.count) { note(NodeNumber(UInt32(number))) }
     }
-    guard let owner = owners?[Place(layout.extents[0])], let node = namespace[owner],
+    guard let owner = owners?[ExtentStart(layout.extents[0])], let node = namespace[owner],
       node.chunkSize == layout.chunkSize, Array(namespace.extents(of: node)) == layout.extents.array
     else { return nil }
     return owner
@@ -258,10 +258,10 @@ struct Tree: Sendable {
 
   private mutating func note(_ number: NodeNumber) {
     guard let node = namespace[number], let extent = namespace.extents(of: node).first else { return }
-    owners?[Place(extent)] = number
+    owners?[ExtentStart(extent)] = number
   }
 
-  private struct Place: Hashable {
+  private struct ExtentStart: Hashable {
     let device: UInt64
     let offset: UInt64
     init(_ extent: Extent) { (device, offset) = (extent.device, extent.offset) }

@@ -7,7 +7,7 @@ import Glibc
 import Platform
 
 /// famfs_fused
-enum DaemonCommand: Verb {
+enum FamfsFusedCommand: Command {
   static let name = "famfs_fused"
   static let synopsis = "[options] --daxdev DEVICE MOUNTPOINT"
   static let about = """

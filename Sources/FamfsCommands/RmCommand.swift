@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs rm
-enum RemoveCommand: Verb {
+enum RmCommand: Command {
   static let name = "rm"
   static let synopsis = "[options] PATH..."
   static let about = """
@@ -97,7 +97,7 @@ private struct Remover {
       }
       try connection(to: path.mount).client.ask(.remove(path.path))
     }
-    if isVerbose { printLine("\(RemoveCommand.command): removed \(path.absolute)") }
+    if isVerbose { printLine("\(RmCommand.command): removed \(path.absolute)") }
   }
 
   private mutating func connection(to mount: Mount) throws -> Connection {

@@ -7,7 +7,7 @@ import Platform
 import Synchronization
 
 /// famfs cp
-enum CopyCommand: Verb {
+enum CpCommand: Command {
   static let name = "cp"
   static let synopsis = "[options] SOURCE... DEST"
   static let about = """
@@ -112,7 +112,7 @@ private final class Copy: Sendable {
       defer { last = sentence }
       return last != sentence
     }
-    if isNew { progress.printAbove("\(CopyCommand.command): \(sentence)") }
+    if isNew { progress.printAbove("\(CpCommand.command): \(sentence)") }
   }
 
   func make(_ directory: CopyPlan.Directory, with maker: FileMaker) {

@@ -5,11 +5,11 @@ import Testing
 
 /// When what is staged is committed.
 @Suite(.timeLimit(.minutes(15)))
-struct DueTimesTests {
+struct CommitScheduleTests {
   @Test("what is due comes out at its time, as a plain table says", arguments: 1...20)
   func model(_ seed: UInt64) {
     var random = Noise(seed: seed)
-    var (times, table) = (DueTimes<NodeID>(), [NodeID: UInt64]())
+    var (times, table) = (CommitSchedule<NodeID>(), [NodeID: UInt64]())
     for now: UInt64 in 1...20_000 {
       let id = NodeID(rawValue: random.next(below: 3000))
       if random.next(below: 3) == 0 {

@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs chkread
-enum ReadCheckCommand: Verb {
+enum ChkreadCommand: Command {
   static let name = "chkread"
   static let synopsis = "[-s|-l] FILE"
   static let about = """

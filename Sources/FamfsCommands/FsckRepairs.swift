@@ -6,7 +6,7 @@ import Memory
 import Platform
 
 /// What fsck --repair does before it checks.
-struct Repairs {
+struct FsckRepairs {
   private let isDryRun: Bool
   private let isQuiet: Bool
   private let savePath: String?
@@ -30,11 +30,11 @@ struct Repairs {
     for step in plan.steps {
       if !isDryRun { try plan.carryOut(step, on: device) }
       if !isQuiet {
-        printOut("\(CheckCommand.command): \(isDryRun ? "would repair" : "repaired") \(oneLine("\(step)"))\n")
+        printOut("\(FsckCommand.command): \(isDryRun ? "would repair" : "repaired") \(oneLine("\(step)"))\n")
       }
     }
-    for remark in plan.remarks { printError("\(CheckCommand.command): \(remark)") }
-    if plan.steps.isEmpty && !isQuiet { printOut("\(CheckCommand.command): there is nothing that can be repaired\n") }
+    for remark in plan.remarks { printError("\(FsckCommand.command): \(remark)") }
+    if plan.steps.isEmpty && !isQuiet { printOut("\(FsckCommand.command): there is nothing that can be repaired\n") }
     return plan.steps.map { "\($0)" }
   }
 

@@ -4,7 +4,7 @@ import FamfsControl
 import Platform
 
 /// famfs mkmeta
-enum MetaCommand: Verb {
+enum MkmetaCommand: Command {
   static let name = "mkmeta"
   static let synopsis = "DEVICE"
   static let about = """

@@ -5,7 +5,7 @@ import Glibc
 import Platform
 
 /// famfs mkdir
-enum MakeDirectoryCommand: Verb {
+enum MkdirCommand: Command {
   static let name = "mkdir"
   static let synopsis = "[options] PATH..."
   static let about = """

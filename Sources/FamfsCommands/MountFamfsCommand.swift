@@ -2,7 +2,7 @@ import CommandKit
 import Platform
 
 /// mount.famfs: what mount(8) calls for /etc/fstab and `mount -t famfs`.
-enum MountHelperCommand: Verb {
+enum MountFamfsCommand: Command {
   static let name = "mount.famfs"
   static let synopsis = "DEVICE MOUNTPOINT [options]"
   static let about = """

@@ -3,7 +3,7 @@ import Famfs
 import Platform
 
 /// What fsck prints besides the lines that scripts of the public famfs read.
-enum CheckReport {
+enum FsckReport {
   /// For programs.
   static func json(
     _ volume: Volume, _ report: VolumeReport, role: Role, buckets: [[BucketUsage]]?, repairs: [String]?

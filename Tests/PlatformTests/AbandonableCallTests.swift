@@ -3,10 +3,10 @@ import Platform
 import Testing
 
 /// Questions that may never be answered.
-struct LookTests {
+struct AbandonableCallTests {
   @Test("an answer comes as soon as it is there, again and again")
   func answered() throws {
-    let look = try Look { 42 }
+    let look = try AbandonableCall { 42 }
     #expect(look.wait(until: .max) == 42)
     #expect(look.wait(until: 0) == 42)
   }
@@ -17,7 +17,7 @@ struct LookTests {
     let reading = FileDescriptor(owning: pipe.reading)
     let writing = FileDescriptor(owning: pipe.writing)
     let number = reading.rawValue
-    let look = try Look {
+    let look = try AbandonableCall {
       var byte: UInt8 = 0
       return read(number, &byte, 1) == 1
     }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A question that may never be answered, put on a thread of its own: a system call on a mount waits for as long as whoever
 /// serves that mount does not answer. Who has waited long enough goes on, and the thread is left behind.
-public final class Look<Answer: Sendable>: Sendable {
+public final class AbandonableCall<Answer: Sendable>: Sendable {
   private let answer = Mutex<Answer?>(nil)
   /// Becomes readable with the answer.
   private let end: FileDescriptor
@@ -13,7 +13,7 @@ public final class Look<Answer: Sendable>: Sendable {
     let pipe = try Spawn.pipe()
     end = FileDescriptor(owning: pipe.reading)
     do throws(Errno) {
-      try Thread.detached(named: "famfs-look") { [self] in
+      try Thread.detached(named: "famfs-call") { [self] in
         let found = question()
         answer.withLock { $0 = found }
         close(pipe.writing)

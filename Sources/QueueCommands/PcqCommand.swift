@@ -4,7 +4,7 @@ import Platform
 import Queue
 
 /// pcq
-enum QueueCommand: Verb {
+enum PcqCommand: Command {
   static let name = "pcq"
   static let command = "pcq"
   static let synopsis = "--create | --info | --drain | --producer | --consumer | --setperm WHO [options] QUEUE"
