@@ -62,14 +62,19 @@ let package = Package(
     tests("MemoryTests", ["Memory", "Platform"]),
     tests("FamfsTests", ["FamfsTestSupport", "Famfs", "Memory", "Platform"]),
     tests("ErofsTests", ["FamfsTestSupport", "Erofs", "Famfs", "Memory", "Platform"]),
-    tests("FuseTests", ["Fuse", "Platform", "CFuse"]),
+    .target(
+      name: "FuseTestSupport", dependencies: ["Fuse", "Platform"], path: "Tests/FuseTestSupport", swiftSettings: strict),
+    tests("FuseTests", ["FuseTestSupport", "Fuse", "Platform", "CFuse"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
     tests("ControlChannelTests", ["ControlChannel", "Platform"]),
     tests("ServingTests", ["Serving", "Fuse", "Platform"]),
     tests("FamfsControlTests", ["FamfsControl", "ControlChannel", "Famfs", "Fuse", "Memory", "Platform"]),
     tests(
       "FamfsServiceTests",
-      ["FamfsService", "FamfsControl", "ControlChannel", "Serving", "Famfs", "Fuse", "Memory", "Platform"]),
+      [
+        "FamfsService", "FamfsControl", "ControlChannel", "Serving", "Famfs", "FuseTestSupport", "Fuse", "Memory",
+        "Platform",
+      ]),
     tests("CommandKitTests", ["CommandKit"]),
     tests("FamfsCommandsTests", ["FamfsCommands", "CommandKit", "Famfs", "Memory", "Platform"]),
     tests("LibfamfsTests", ["FamfsTestSupport", "Famfs", "Memory", "Platform"], exclude: ["lister.c"]),

@@ -53,7 +53,7 @@ public enum Daemon {
     let fileSystem = FamfsFileSystem(
       volume: volume, folder: folder.path, settings: settings, heartbeats: heartbeats, kernelMaps: kernelMaps,
       attributes: staging?.attributes)
-    let door = try Mounting.mount(on: options.mountPoint, mountOptions(options))
+    let transport = try Mounting.mount(on: options.mountPoint, mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
     }
@@ -62,8 +62,8 @@ public enum Daemon {
       unmountOwn(mount, log)
       throw error
     }
-    let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: door) }
-    let serving = living ?? Serving(fileSystem, over: door)
+    let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: transport) }
+    let serving = living ?? Serving(fileSystem, over: transport)
     let publishing = makesFiles ? Publishing(of: volume, log: log) : nil
     let hasEnded = Ended()
     let start = Clock.monotonic()
@@ -77,7 +77,7 @@ public enum Daemon {
       MountStatus(volume, mountedAs: mount.device, settings, isStrict: options.isStrict)
     }
     do {
-      let notifier = Notifier(door)
+      let notifier = Notifier(transport)
       let server = try ControlServer(
         volume: volume, staging: staging, heartbeats: heartbeats, publishing: publishing, folder: folder.path,
         isReadOnly: options.isReadOnly,
@@ -156,8 +156,8 @@ public enum Daemon {
     /// What was asked for so far.
     let activity: @Sendable () -> MountActivity
 
-    init(_ files: some FileSystem, over door: DevFuse) {
-      let session = Session(files, over: door)
+    init(_ files: some FileSystem, over transport: DevFuse) {
+      let session = Session(files, over: transport)
       run = { _ = try session.run(threads: max(2, processorCount())) }
       activity = {
         var activity = MountActivity()

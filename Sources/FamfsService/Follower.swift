@@ -9,7 +9,7 @@ struct Follower: Sendable {
   let volume: Volume
   let staging: Staging?
   let settings: LiveSettings
-  let notifier: Notifier<DevFuse>
+  let notifier: Notifier
   let log: DaemonLog
   /// Whether to begin at once; else when a command has made the volume look at its log (`famfs mount --dummy`).
   let beginsAtOnce: Bool

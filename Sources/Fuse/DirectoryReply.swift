@@ -31,8 +31,8 @@ public struct DirectoryReply: ~Copyable {
   ///   - wanted: bytes that the kernel has room for; cut to 1 MiB.
   ///   - isPlus: whether entries are looked up as well.
   ///   - buffers: must live, and not be used for anything else, while the reply does.
-  public init(wanted: Int, isPlus: Bool, in buffers: borrowing ReplyBuffers) {
-    self.init(wanted: wanted, isPlus: isPlus, memory: buffers.memory)
+  public init(wanted: Int, isPlus: Bool, in buffers: ReplyBuffers) {
+    self.init(wanted: wanted, isPlus: isPlus, memory: buffers.replies)
   }
 
   init(wanted: Int, isPlus: Bool, memory: ReplyMemory) {
@@ -56,7 +56,7 @@ public struct DirectoryReply: ~Copyable {
     if isPlus { entry.encode(node: isLookedUp ? entry.node : NodeID(rawValue: 0), into: &record) }
     let type = (entry.attributes.mode & S_IFMT) >> 12  // DT_* of dirent.h
     record.store(
-      weft_fuse_dirent(ino: entry.inode, off: next, namelen: UInt32(name.byteCount), type: type), at: start)
+      weft_fuse_dirent(ino: entry.attributes.inode, off: next, namelen: UInt32(name.byteCount), type: type), at: start)
     record.set(start + DirectoryReply.nameOffset, bytes: name)
     count += length
     return isLookedUp ? .lookedUp : .listed

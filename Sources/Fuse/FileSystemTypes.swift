@@ -42,11 +42,11 @@ public struct Caller: Equatable, Sendable {
   }
 }
 
-/// What stat(2) tells about a node. Times are nanoseconds since 1970.
+/// What stat(2) tells about a node.
 public struct Attributes: Equatable, Sendable {
-  /// What stat(2) gives as st_ino and readdir(3) as d_ino; nil for the node's number. Programs remember it over the time
-  /// that the kernel knows the node by its number, so it must stay when that changes.
-  public var inode: UInt64?
+  /// st_ino of stat(2) and d_ino of readdir(3). It is apart from the node id, which the kernel may forget and give anew:
+  /// programs remember this number for longer, so it must stay.
+  public var inode: UInt64
   /// Bytes; at most Int64.max, or the kernel takes the reply for damaged.
   public var size: UInt64 = 0
   /// Memory in use, in units of 512 bytes.
@@ -64,16 +64,16 @@ public struct Attributes: Equatable, Sendable {
   /// The unit that suits I/O best: st_blksize, bytes.
   public var blockSize: UInt32 = 4096
   /// Last access.
-  public var accessTime: Int64 = 0
+  public var accessTime = Timestamp.epoch
   /// Last change of the contents.
-  public var modificationTime: Int64 = 0
+  public var modificationTime = Timestamp.epoch
   /// Last change of contents or attributes.
-  public var changeTime: Int64 = 0
+  public var changeTime = Timestamp.epoch
   /// When it was made; nil where that is not known. statx(2) tells it.
-  public var birthTime: Int64?
+  public var birthTime: Timestamp?
 
-  /// Attributes of a node with this type and these permissions, and zero for all the rest but the link count (1).
-  public init(mode: UInt32) { self.mode = mode }
+  /// Attributes of a node with this number, type and permissions. The link count is 1 and everything else is zero.
+  public init(inode: UInt64, mode: UInt32) { (self.inode, self.mode) = (inode, mode) }
 
   /// Whether the type bits say directory.
   public var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
@@ -108,9 +108,6 @@ public struct Entry: Equatable, Sendable {
   /// How long the attributes are valid, in nanoseconds; .max is for good (until a notification).
   public var attributeLifetime: UInt64
 
-  /// What programs see as the node's number: st_ino.
-  public var inode: UInt64 { attributes.inode ?? node.rawValue }
-
   /// An entry of generation 0.
   public init(_ node: NodeID, _ attributes: Attributes, nameLifetime: UInt64, attributeLifetime: UInt64) {
     self.node = node
@@ -122,8 +119,70 @@ public struct Entry: Equatable, Sendable {
   /// The answer that a name does not exist, which the kernel may remember for `lifetime` nanoseconds. (ENOENT, thrown,
   /// it does not remember.) Counts as no lookup.
   public static func absent(for lifetime: UInt64) -> Entry {
-    Entry(NodeID(rawValue: 0), Attributes(mode: 0), nameLifetime: lifetime, attributeLifetime: 0)
+    Entry(NodeID(rawValue: 0), Attributes(inode: 0, mode: 0), nameLifetime: lifetime, attributeLifetime: 0)
   }
+}
+
+/// Lookups of a node that the kernel drops.
+public struct LookupCount: Equatable, Sendable {
+  /// The node.
+  public let node: NodeID
+  /// How many.
+  public let count: UInt64
+
+  /// So many lookups of a node.
+  public init(_ node: NodeID, _ count: UInt64 = 1) { (self.node, self.count) = (node, count) }
+}
+
+/// What a new node shall be.
+public struct NewNode: Equatable, Sendable {
+  /// Type and permission bits of st_mode. The bits of `umask` are cleared already, unless the trait `posixACL` was agreed.
+  public var mode: UInt32
+  /// The process's umask.
+  public var umask: UInt32
+  /// For device files: which, coded as in `Attributes`.
+  public var specialDevice: UInt32 = 0
+  /// The security labels that it shall have, as xattrs. With the trait `securityContext` only.
+  public var labels: [SecurityLabel] = []
+
+  /// A node of this type and these permissions.
+  public init(mode: UInt32, umask: UInt32 = 0) { (self.mode, self.umask) = (mode, umask) }
+}
+
+/// An xattr that a security module gives a new node.
+public struct SecurityLabel: Equatable, Sendable {
+  /// The whole name: "security.selinux".
+  public var name: [UInt8]
+  /// The value.
+  public var value: [UInt8]
+
+  /// A label.
+  public init(name: [UInt8], value: [UInt8]) { (self.name, self.value) = (name, value) }
+}
+
+/// A place in an open file.
+public struct FileRange: Equatable, Sendable {
+  /// The file.
+  public var node: NodeID
+  /// The open file.
+  public var handle: FileHandle
+  /// The first byte.
+  public var offset: UInt64
+
+  /// A place.
+  public init(_ node: NodeID, _ handle: FileHandle, at offset: UInt64) {
+    (self.node, self.handle, self.offset) = (node, handle, offset)
+  }
+}
+
+/// How setxattr(2) was called.
+public enum XattrMode: Equatable, Sendable {
+  /// There may be an attribute of that name or not.
+  case set
+  /// There must be none: XATTR_CREATE.
+  case create
+  /// There must be one: XATTR_REPLACE.
+  case replace
 }
 
 /// How open(2) was called.
@@ -214,15 +273,16 @@ public struct Opened: Equatable, Sendable {
 public enum TimeChange: Equatable, Sendable {
   /// The server's clock at this moment.
   case now
-  /// Nanoseconds since 1970.
-  case at(Int64)
+  /// This time.
+  case at(Timestamp)
 }
 
 /// What a `setattr` changes; nil leaves a thing as it is.
 public struct AttributeChanges: Equatable, Sendable {
   /// truncate(2): the new size in bytes, at most Int64.max.
   public var size: UInt64?
-  /// chmod(2): permission bits; the type bits, if any, are those that the node has.
+  /// chmod(2): permission bits; the type bits, if any, are those that the node has. With the trait `posixACL` an access
+  /// ACL's mask follows it, which is the file system's to do.
   public var mode: UInt32?
   /// chown(2): owner. Changing owner or group also clears setuid and setgid, which is the file system's to do.
   public var userID: UInt32?
@@ -232,6 +292,9 @@ public struct AttributeChanges: Equatable, Sendable {
   public var accessTime: TimeChange?
   /// utimensat(2): last modification.
   public var modificationTime: TimeChange?
+  /// The last change of attributes. With the trait `writeBack` only: the kernel keeps that time, too, and brings it with
+  /// the modification time.
+  public var changeTime: Timestamp?
   /// Whether the new size clears setuid, and setgid where the group may execute.
   public var killsSetID = false
 
@@ -295,25 +358,4 @@ public enum SeekTarget: Equatable, Sendable {
   case data
   /// SEEK_HOLE: the first hole at or behind the offset; the file's end counts as one.
   case hole
-}
-
-/// What a file system asks of its session as a whole.
-public struct FileSystemTraits: OptionSet, Sendable {
-  /// The bits.
-  public let rawValue: UInt32
-  /// Traits of these bits.
-  public init(rawValue: UInt32) { self.rawValue = rawValue }
-
-  /// Files need no open and no release: the first open is answered ENOSYS and the kernel sends no more. Handles are
-  /// then `FileHandle.none`, and all files are treated as if opened with `OpenFlags.keepCache`.
-  public static let withoutOpen = FileSystemTraits(rawValue: 1)
-  /// Directories likewise; they are treated as if opened with `keepCache` and `cacheDirectory`, so that changes must be
-  /// told by `Notifier`.
-  public static let withoutOpendir = FileSystemTraits(rawValue: 2)
-  /// A file's cached pages stay when its size changes, until a notification drops them.
-  public static let explicitInvalidation = FileSystemTraits(rawValue: 4)
-  /// A famfs kernel shall find files' bytes on dax devices by itself: `memoryMap` and `memoryDevice` answer for every
-  /// regular file, of which none changes its size. From a file's first open on, no `read` and no `write` of it come. Only
-  /// where `KernelProbes` say `.pulled`: other kernels take the bit of INIT that agrees on it for another feature.
-  public static let memoryMaps = FileSystemTraits(rawValue: 8)
 }

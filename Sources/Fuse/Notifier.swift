@@ -12,11 +12,11 @@ import Platform
 /// What waits for a lock cannot be killed. A process that is killed while it drops a name, in a directory in which another
 /// one waits for its answer, never ends, nor does the other, until `umount -f`: a daemon that may be killed at any moment
 /// uses `expireNames`, or short lifetimes.
-public struct Notifier<Door: Transport>: Sendable {
-  private let transport: Door
+public struct Notifier: Sendable {
+  private let channel: any NotificationChannel
 
-  /// A notifier of the session that `transport` belongs to.
-  public init(_ transport: Door) { self.transport = transport }
+  /// A notifier of the session whose transport has this channel.
+  public init(_ channel: any NotificationChannel) { self.channel = channel }
 
   /// Drops cached attributes of a node and its cached pages in a range; FUSE_NOTIFY_INVAL_INODE. Nothing happens when
   /// the kernel does not know the node.
@@ -65,13 +65,11 @@ public struct Notifier<Door: Transport>: Sendable {
       ReplyHeader(notification: Int32(code.rawValue), bodyByteCount: bodyByteCount).encode(into: &header)
       var body = UnsafeMutableRawBufferPointer(rebasing: bytes[start...]).mutableBytes
       encode(&body)
-      return withUnsafePointer(to: iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)) { part -> Errno? in
-        do throws(Errno) {
-          try transport.send(UnsafeBufferPointer(start: part, count: 1))
-          return nil
-        } catch {
-          return error
-        }
+      do throws(Errno) {
+        try channel.notify(UnsafeRawBufferPointer(bytes))
+        return nil
+      } catch {
+        return error
       }
     }
     if let failure, failure != .noEntry { throw failure }

@@ -2,36 +2,35 @@ import CLinux
 import Glibc
 import Platform
 
-/// The memory that one thread builds its replies in, used again for every request.
-public struct ReplyBuffers: ~Copyable {
-  let memory: ReplyMemory
+/// Memory to build replies in without a session: for tests of file systems.
+public final class ReplyBuffers: RequestSlot, @unchecked Sendable {
+  private let body = UnsafeMutableRawBufferPointer.allocate(byteCount: SessionSettings.maxTransfer, alignment: pageSize)
 
   /// Buffers for replies of up to 1 MiB.
-  public init() { memory = ReplyMemory() }
+  public init() { super.init(request: UnsafeMutableRawBufferPointer(start: nil, count: 0), body: body) }
 
-  deinit { memory.deallocate() }
+  deinit { body.deallocate() }
 }
 
-/// Where the buffers are; valid as long as the `ReplyBuffers` that own them.
+/// What a slot builds a reply in.
 struct ReplyMemory {
   /// The reply as writev(2) takes it: the header, then ranges.
   let parts: UnsafeMutableBufferPointer<iovec>
   /// The header's 16 bytes.
   let header: UnsafeMutableRawBufferPointer
-  /// The body of replies that are not zero-copy. Page-aligned: the kernel copies page by page.
+  /// The body of replies that are not zero-copy; the slot's owner's. Page-aligned: the kernel copies page by page.
   let body: UnsafeMutableRawBufferPointer
 
-  init() {
-    parts = .allocate(capacity: 1 + ReadReply.maxRanges)
+  init(body: UnsafeMutableRawBufferPointer, mostRanges: Int) {
+    self.body = body
+    parts = .allocate(capacity: 1 + mostRanges)
     parts.initialize(repeating: iovec(iov_base: nil, iov_len: 0))
     header = .allocate(byteCount: ReplyHeader.byteCount, alignment: 16)
-    body = .allocate(byteCount: SessionSettings.maxTransfer, alignment: pageSize)
   }
 
   func deallocate() {
     parts.deallocate()
     header.deallocate()
-    body.deallocate()
   }
 
   /// The header and the first `rangeCount` ranges, once the header is written.

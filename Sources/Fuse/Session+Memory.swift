@@ -1,18 +1,18 @@
 import Platform
 
 extension Session {
-  func memoryMap(_ request: Request, _ worker: borrowing Worker) throws(Errno) -> Reply {
+  func memoryMap(_ request: Request, _ slot: RequestSlot) throws(Errno) -> Reply {
     try checkMapsMemory(.getFmap)
     let map = try fileSystem.memoryMap(request.header.node, request.header.caller)
-    return worker.body(try map.byteCount()) { map.encode(into: &$0) }
+    return slot.body(try map.byteCount()) { map.encode(into: &$0) }
   }
 
-  func memoryDevice(_ request: Request, _ worker: borrowing Worker) throws(Errno) -> Reply {
+  func memoryDevice(_ request: Request, _ slot: RequestSlot) throws(Errno) -> Reply {
     try checkMapsMemory(.getDaxdev)
     let asked = try MemoryDeviceRequest(parsing: request.body.bytes, node: request.header.node)
     let name = try fileSystem.memoryDevice(asked.index, request.header.caller)
     let reply = try MemoryDeviceReply(asked.index, name)
-    return worker.body(MemoryDeviceReply.byteCount) { reply.encode(into: &$0) }
+    return slot.body(MemoryDeviceReply.byteCount) { reply.encode(into: &$0) }
   }
 
   /// Who was not promised maps must not get any: from then on the kernel would not ask for what is read and written.

@@ -13,51 +13,92 @@ enum SendingMode: UInt8 {
   case copied
 }
 
+// The one answer of each request.
 extension Session {
-  /// Sends what a handler has prepared.
-  func send(_ reply: Reply, to header: RequestHeader, _ worker: borrowing Worker, _ door: Door) {
-    do throws(Errno) {
-      switch reply {
-      case .done: try sendBody(0, to: header, worker, door)
-      case .body(let count), .lookup(_, let count), .lookups(let count), .opened(_, _, let count),
-        .created(_, _, let count):
-        try sendBody(count, to: header, worker, door)
-      case .ranges(let count, let byteCount):
-        try sendRanges(count, byteCount, to: header, worker, door)
-        worker.counters.countRead(byteCount)
-      }
-    } catch {
-      worker.counters.countError(header.opcode)
-      takeBack(reply, to: header, worker)
-      // The process was killed or the mount is gone: nobody waits. Everything else leaves one waiting for an answer.
-      if error != .noEntry, error != .noDevice { refuse(header, .inputOutput, worker, door) }
+  /// Sends what a handler has prepared. The slot is free afterwards, here and in all that follows.
+  func send(_ reply: Reply, _ slot: RequestSlot) {
+    // FORGET and INTERRUPT.
+    guard slot.isAnswered else { return end(slot) }
+    do throws(Errno) { try sendBody(reply.byteCount, slot) } catch {
+      takeBack(reply, slot)
+      fell(error, slot)
     }
+    end(slot)
+  }
+
+  func finish(_ slot: RequestSlot, byteCount: Int, written: Int) {
+    do throws(Errno) {
+      try sendBody(byteCount, slot)
+      if written > 0 { count(slot) { $0.countWritten(written) } }
+    } catch {
+      fell(error, slot)
+    }
+    end(slot)
+  }
+
+  func finishRead(_ slot: RequestSlot, ranges: Int, byteCount: Int) {
+    do throws(Errno) {
+      try sendRanges(ranges, byteCount, slot)
+      count(slot) { $0.countRead(byteCount) }
+    } catch {
+      fell(error, slot)
+    }
+    end(slot)
   }
 
   /// Answers with an error. One that does not arrive is nobody's: there is nothing left to try.
-  func refuse(_ header: RequestHeader, _ error: Errno, _ worker: borrowing Worker, _ door: Door) {
-    let message = worker.replies.message(ReplyHeader(unique: header.unique, refusal: error), rangeCount: 0)
-    _ = try? door.send(message)
+  func fail(_ slot: RequestSlot, _ error: Errno) {
+    count(slot) { $0.countError(slot.header.opcode) }
+    if slot.isAnswered { refuse(slot, error) }
+    end(slot)
   }
 
-  private func sendBody(_ count: Int, to header: RequestHeader, _ worker: borrowing Worker, _ door: Door) throws(Errno)
-  {
-    worker.replies.setBody(count)
-    let replyHeader = ReplyHeader(unique: header.unique, bodyByteCount: count)
-    try door.send(worker.replies.message(replyHeader, rangeCount: count > 0 ? 1 : 0))
+  /// The request is over.
+  private func end(_ slot: RequestSlot) {
+    if !slot.owners.isEmpty { slot.owners.removeAll(keepingCapacity: true) }
+    let (opcode, time, thread) = (slot.header.opcode, Clock.monotonic() &- slot.arrival, slot.thread)
+    count(slot) { $0.countTime(time, of: opcode) }
+    let (isInFlight, isWaiting) = (slot.isInFlight, slot.isWaiting)
+    (slot.isInFlight, slot.isWaiting) = (false, false)
+    slot.free()
+    // Last: when none is in flight any more the session may end.
+    if isWaiting { waiting.subtract(1, ordering: .relaxed) }
+    if isInFlight, let thread { leave(thread) }
+  }
+
+  /// Counts for the thread that took the request. Only that one writes its counters.
+  private func count(_ slot: RequestSlot, _ body: (Counters) -> Void) {
+    if let thread = slot.thread, thread.isCurrent { return body(thread.counters) }
+    otherCounters.withLock { body($0) }
+  }
+
+  /// A reply did not arrive.
+  private func fell(_ error: Errno, _ slot: RequestSlot) {
+    count(slot) { $0.countError(slot.header.opcode) }
+    // The process was killed or the mount is gone: nobody waits. Everything else leaves one waiting for an answer.
+    if error != .noEntry, error != .noDevice { refuse(slot, .inputOutput) }
+  }
+
+  private func refuse(_ slot: RequestSlot, _ error: Errno) {
+    let message = slot.replies.message(ReplyHeader(unique: slot.header.unique, refusal: error), rangeCount: 0)
+    _ = try? slot.send(message)
+  }
+
+  private func sendBody(_ count: Int, _ slot: RequestSlot) throws(Errno) {
+    slot.replies.setBody(count)
+    let replyHeader = ReplyHeader(unique: slot.header.unique, bodyByteCount: count)
+    try slot.send(slot.replies.message(replyHeader, rangeCount: count > 0 ? 1 : 0))
   }
 
   /// Sends ranges from where they are, or a copy where that cannot be. Which of the two is found out with the first
   /// range and, as other memory may be of another kind, whenever sending fails.
-  private func sendRanges(
-    _ count: Int, _ byteCount: Int, to header: RequestHeader, _ worker: borrowing Worker, _ door: Door
-  ) throws(Errno) {
-    let replies = worker.replies
-    let replyHeader = ReplyHeader(unique: header.unique, bodyByteCount: byteCount)
-    if sending.load(ordering: .relaxed) == SendingMode.unknown.rawValue, count > 0 { try probe(replies, door) }
+  private func sendRanges(_ count: Int, _ byteCount: Int, _ slot: RequestSlot) throws(Errno) {
+    let replies = slot.replies
+    let replyHeader = ReplyHeader(unique: slot.header.unique, bodyByteCount: byteCount)
+    if sending.load(ordering: .relaxed) == SendingMode.unknown.rawValue, count > 0 { try probe(slot) }
     if sending.load(ordering: .relaxed) != SendingMode.copied.rawValue {
       do throws(Errno) {
-        return try door.send(replies.message(replyHeader, rangeCount: count))
+        return try slot.send(replies.message(replyHeader, rangeCount: count))
       } catch .badAddress {
         // Copy below.
       }
@@ -67,7 +108,7 @@ extension Session {
     } else {
       try gather(count, replies)
     }
-    try door.send(replies.message(replyHeader, rangeCount: count > 0 ? 1 : 0))
+    try slot.send(replies.message(replyHeader, rangeCount: count > 0 ? 1 : 0))
   }
 
   /// Copies ranges together, or tells the file system that it cannot be done.
@@ -77,9 +118,9 @@ extension Session {
     throw .inputOutput
   }
 
-  private func probe(_ replies: ReplyMemory, _ door: Door) throws(Errno) {
-    let range = replies.range(0)
-    if door.canSend(from: range) {
+  private func probe(_ slot: RequestSlot) throws(Errno) {
+    let range = slot.replies.range(0)
+    if slot.canSend(from: range) {
       sending.store(SendingMode.direct.rawValue, ordering: .relaxed)
       return
     }
@@ -94,19 +135,20 @@ extension Session {
 
   /// Takes back what a reply that did not arrive has counted or opened: the kernel will neither forget nor release what
   /// it never knew.
-  private func takeBack(_ reply: Reply, to header: RequestHeader, _ worker: borrowing Worker) {
+  private func takeBack(_ reply: Reply, _ slot: RequestSlot) {
     switch reply {
     case .lookup(let node, _):
-      if node.rawValue != 0 { fileSystem.forget(node, 1) }
+      if node.rawValue != 0 { fileSystem.forget(node) }
     case .opened(let handle, let isDirectory, _):
-      isDirectory ? fileSystem.releasedir(header.node, handle) : fileSystem.release(header.node, handle)
+      let node = slot.header.node
+      isDirectory ? fileSystem.releasedir(node, handle) : fileSystem.release(node, handle, nil)
     case .created(let node, let handle, _):
-      fileSystem.release(node, handle)
-      fileSystem.forget(node, 1)
+      fileSystem.release(node, handle, nil)
+      fileSystem.forget(node)
     case .lookups(let count):
-      let records = UnsafeRawBufferPointer(rebasing: worker.replies.body[..<count])
-      DirectoryReply.forEachLookup(in: records.bytes) { fileSystem.forget($0, 1) }
-    default: break
+      let records = UnsafeRawBufferPointer(rebasing: slot.replies.body[..<count])
+      DirectoryReply.forEachLookup(in: records.bytes) { fileSystem.forget($0) }
+    case .done, .body: break
     }
   }
 }

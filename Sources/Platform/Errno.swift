@@ -65,6 +65,12 @@ extension Errno {
   public static let outOfRange = Errno(rawValue: ERANGE)
   /// The C constant is `ENAMETOOLONG`.
   public static let nameTooLong = Errno(rawValue: ENAMETOOLONG)
+  /// The C constant is `EXDEV`.
+  public static let crossDevice = Errno(rawValue: EXDEV)
+  /// The C constant is `EDEADLK`.
+  public static let deadlock = Errno(rawValue: EDEADLK)
+  /// The C constant is `ENOLCK`.
+  public static let noLocks = Errno(rawValue: ENOLCK)
   /// The C constant is `ELOOP`.
   public static let tooManyLinks = Errno(rawValue: ELOOP)
   /// The C constant is `ENOSYS`.

@@ -1,6 +1,7 @@
 import ControlChannel
 import Famfs
 import FamfsControl
+import FuseTestSupport
 import Glibc
 import Memory
 import Platform
@@ -67,27 +68,6 @@ private struct FamfsKernel {
   }
 }
 
-/// Requests in, replies out.
-private final class KernelTransport: Transport {
-  private let requests: Mutex<[[UInt8]]>
-  let replies = Mutex<[(error: Int32, body: [UInt8])]>([])
-
-  init(_ requests: [[UInt8]]) { self.requests = Mutex(requests.reversed()) }
-
-  func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Received {
-    guard let request = requests.withLock({ $0.popLast() }) else { return .end(.unmounted) }
-    buffer.copyBytes(from: request)
-    return .request(request.count)
-  }
-
-  func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
-    let bytes = parts.flatMap { Array(UnsafeRawBufferPointer(start: $0.iov_base, count: $0.iov_len)) }
-    replies.withLock { $0.append((Int32(bitPattern: bytes.span.bytes.u32(4)), Array(bytes[16...]))) }
-  }
-
-  func another() throws(Errno) -> KernelTransport { self }
-}
-
 private func request(_ opcode: Opcode, node: UInt64, _ words: [UInt32] = []) -> [UInt8] {
   let all: [UInt32] = [
     UInt32(40 + 4 * words.count), opcode.rawValue, 2, 0, UInt32(truncatingIfNeeded: node), UInt32(node >> 32), 0, 0, 0,
@@ -140,14 +120,14 @@ private final class MappedRig {
   /// Asks these after an INIT that offers everything, or `flags`.
   func ask(
     _ requests: [[UInt8]], of maps: KernelMaps?, flags: [UInt32] = [0x7fff_ffff, .max]
-  ) throws -> (isAgreed: Bool, settings: LiveSettings, [(error: Int32, body: [UInt8])]) {
+  ) throws -> (isAgreed: Bool, settings: LiveSettings, [ReplyMessage]) {
     let settings = LiveSettings()
     let base = FamfsFileSystem(volume: volume, folder: "", settings: settings, kernelMaps: maps)
     let staging = Staging(of: volume, delay: 0, log: DaemonLog(of: "famfs", isForeground: true, name: "test"))
     let offer = request(.initialize, node: 0, [7, 46, 131072] + flags)
-    let transport = KernelTransport([offer] + requests)
+    let transport = MemoryTransport([offer] + requests)
     _ = try Session(StagingFileSystem(over: base, staging), over: transport).run(threads: 1)
-    let all = transport.replies.withLock { $0 }
+    let all = transport.replies
     let answer = try #require(all.first)
     return (answer.body.span.bytes.u32(32) & 1 << 11 != 0, settings, Array(all.dropFirst()))
   }

@@ -19,7 +19,7 @@ struct ListingTests {
     let rig = try Rig()
     var generator = Generator(state: seed)
     func random(_ count: Int) -> Int { Int.random(in: 0..<count, using: &generator) }
-    let folder = try rig.files.mkdir("d".utf8.span.bytes, in: .root, mode: 0o755, umask: 0, rig.user).node
+    let folder = try rig.files.mkdir("d".utf8.span.bytes, in: .root, NewNode(mode: 0o755), rig.user).node
     var ids: [String: NodeID] = [:]
     func make(_ name: String) throws { ids[name] = try rig.create(name, in: folder) }
     for count in 0..<40 { try make("f\(count)") }
@@ -73,7 +73,7 @@ struct ListingTests {
     }
     rig.files.releasedir(folder, handle)
     for id in rig.staging.withTree({ tree in Array(tree.nodes.keys) }) {
-      rig.files.release(id, FileHandle(rawValue: 1))
+      rig.files.release(id, FileHandle(rawValue: 1), nil)
       rig.files.forget(id, 1)
     }
     #expect(rig.staging.isIdle)
@@ -118,7 +118,7 @@ struct ListingTests {
     let rig = try Rig(limits: limits)
     let root = Caller(userID: 0, groupID: 0, processID: 1)
     func make(_ name: String, _ caller: Caller) throws(Errno) -> NodeID {
-      try rig.files.mkdir(name.utf8.span.bytes, in: .root, mode: 0o777, umask: 0, caller).node
+      try rig.files.mkdir(name.utf8.span.bytes, in: .root, NewNode(mode: 0o777), caller).node
     }
     let made = try ["a", "b", "c"].map { try make($0, rig.user) }
     #expect(throws: Errno.noSpace) { try make("d", rig.user) }
@@ -134,7 +134,7 @@ struct ListingTests {
     let file = try rig.create("f", holding: [1])
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
     #expect(throws: Errno.noSpace) { try rig.create("g") }
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     rig.files.forget(file, 1)
     _ = try rig.create("g")
 

@@ -15,7 +15,7 @@ struct NodeTests {
   private func make(_ files: some FileSystem, _ flags: Int32) throws(Errno) -> Entry {
     let intent = OpenIntent(flags: UInt32(O_RDWR | O_CREAT | flags))
     return try files.create(
-      ".alloc.cfg".utf8.span.bytes, in: .meta, mode: 0o644, umask: 0, intent,
+      ".alloc.cfg".utf8.span.bytes, in: .meta, NewNode(mode: 0o644), intent,
       Caller(userID: 0, groupID: 0, processID: 1)
     ).entry
   }
@@ -46,7 +46,7 @@ struct NodeTests {
     // Another host made the name: it cannot be committed.
     let taken = try rig.volume.reserve(path: EntryPath("f"), size: 1, permissions: 0, userID: 0, groupID: 0)
     _ = try rig.volume.commit(taken.id)
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     let first = try #require(rig.staging.withTree { $0.due[file] })
     rig.staging.commitDue(by: first)
     let second = try #require(rig.staging.withTree { $0.due[file] })
@@ -69,7 +69,7 @@ struct NodeTests {
     #expect(throws: Errno.nameTooLong) { try files.lookup(long.span.bytes, in: .root, user) }
     #expect(throws: Errno.nameTooLong) { try files.unlink(long.span.bytes, in: .root, user) }
     #expect(throws: Errno.nameTooLong) { try files.rmdir(long.span.bytes, in: .root, user) }
-    #expect(throws: Errno.nameTooLong) { try files.mkdir(long.span.bytes, in: .root, mode: 0o755, umask: 0, user) }
+    #expect(throws: Errno.nameTooLong) { try files.mkdir(long.span.bytes, in: .root, NewNode(mode: 0o755), user) }
     for (old, new) in [(long, Array("g".utf8)), (Array("f".utf8), long)] {
       #expect(throws: Errno.nameTooLong) {
         try files.rename(old.span.bytes, in: .root, to: new.span.bytes, in: .root, [], user)

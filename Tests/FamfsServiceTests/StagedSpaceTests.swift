@@ -54,7 +54,7 @@ struct StagedSpaceTests {
     #expect(rig.volume.usage().free == fresh.usage().free)
     #expect(throws: Errno.readOnlyFileSystem) { try rig.write([3], to: file, at: 0) }
     #expect(throws: FamfsError.self) { try rig.staging.commit(file, evenOpen: true) }
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
     #expect(rig.volume.usage().free == fresh.usage().free)
   }
@@ -123,7 +123,7 @@ struct StagedSpaceTests {
     let file = try rig.create("f", holding: [UInt8](repeating: 7, count: 100_000))
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
     #expect(try rig.read(file).count == 100_000)
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     #expect(rig.volume.usage().free == free)
     #expect(throws: Errno.stale) { try rig.files.open(file, OpenIntent(flags: 0), rig.user) }
     #expect(throws: Errno.stale) { try rig.write([1], to: file, at: 0) }
@@ -139,7 +139,7 @@ struct StagedSpaceTests {
     var reply = ReadReply(wanted: 1 << 20, in: buffers)
     try rig.files.read(file, FileHandle(rawValue: 1), at: 0, into: &reply, rig.user)
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     // First-fit: the same place.
     _ = try rig.create("g", holding: [UInt8](repeating: 9, count: 100_000))
     #expect(try reply.contents() == [UInt8](repeating: 7, count: 100_000))
@@ -151,7 +151,7 @@ struct StagedSpaceTests {
     let half = [UInt8](repeating: 7, count: Int(rig.volume.usage().free) / 2)
     let old = try rig.create("old", holding: half)
     try rig.staging.commit(old, evenOpen: true)
-    rig.files.release(old, FileHandle(rawValue: 1))
+    rig.files.release(old, FileHandle(rawValue: 1), nil)
     let path = try EntryPath("old")
     try rig.staging.removing("old") { () throws(FamfsError) in try rig.volume.remove(path) }
     try #require(rig.volume.isHolding)

@@ -25,7 +25,7 @@ struct StagingTests {
   func threads() throws {
     let rig = try Rig()
     let free = rig.volume.usage().free
-    let folder = try rig.files.mkdir("all".utf8.span.bytes, in: .root, mode: 0o755, umask: 0, rig.user).node
+    let folder = try rig.files.mkdir("all".utf8.span.bytes, in: .root, NewNode(mode: 0o755), rig.user).node
     let threads = try (0..<4).map { (number) throws(Errno) in
       try Thread(named: "worker") { rig.work(in: folder, number) }
     }
@@ -46,7 +46,7 @@ struct StagingTests {
   func reopened() throws {
     let rig = try Rig()
     let file = try rig.create("f", holding: [1])
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     _ = try rig.files.open(file, OpenIntent(flags: 1), rig.user)
     try rig.staging.commit(file, evenOpen: false)
     try rig.write([2, 3], to: file, at: 1)
@@ -62,7 +62,7 @@ struct StagingTests {
   func cutByName() throws {
     let rig = try Rig(delay: 50_000_000)
     let file = try rig.create("f", holding: [1])
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     let before = try #require(rig.staging.withTree { $0.due[file] })
     var changes = AttributeChanges()
     changes.size = 0
@@ -92,7 +92,7 @@ struct StagingTests {
     try rig.files.fsync(file, .none, dataOnly: false, rig.user)
     #expect(try seen("f", on: rig).permissions == 0o600 && rig.volume.usage().entries == 1, "in its own entry")
     try set(file, on: rig, mode: 0o640)
-    for second in 1...100 { try set(file, on: rig, modified: .at(Int64(second) * 1_000_000_000)) }
+    for second in 1...100 { try set(file, on: rig, modified: .at(Timestamp(seconds: Int64(second)))) }
     try rig.files.fsync(file, .none, dataOnly: true, rig.user)
     #expect(try seen("f", on: rig).permissions == 0o600, "fdatasync is about contents")
     let due = try #require(rig.staging.attributes.next)
@@ -122,7 +122,7 @@ struct StagingTests {
     #expect(try seen("f", on: rig).permissions == 0o755)
     // What commits all, or all in a directory, does it too.
     try set(file, on: rig, mode: 0o600)
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     try rig.files.syncfs(rig.user)
     #expect(try seen("f", on: rig).permissions == 0o600)
     try set(file, on: rig, mode: 0o644)
@@ -133,16 +133,16 @@ struct StagingTests {
   @Test("a time that was set of a directory holds on all hosts, also when what is in it is committed later")
   func directoryTimes() throws {
     let rig = try Rig()
-    let top = try rig.files.mkdir("top".utf8.span.bytes, in: .root, mode: 0o700, umask: 0, rig.user).node
-    let sub = try rig.files.mkdir("sub".utf8.span.bytes, in: top, mode: 0o700, umask: 0, rig.user).node
+    let top = try rig.files.mkdir("top".utf8.span.bytes, in: .root, NewNode(mode: 0o700), rig.user).node
+    let sub = try rig.files.mkdir("sub".utf8.span.bytes, in: top, NewNode(mode: 0o700), rig.user).node
     let first = try rig.create("first", in: sub, holding: [1])
     let second = try rig.create("second", in: sub, holding: [2])
-    try set(first, on: rig, modified: .at(7_000_000_000_000_000_000))
+    try set(first, on: rig, modified: .at(Timestamp(seconds: 7_000_000_000)))
     // The directories come into the log with their first file, before programs are done with them.
     try rig.staging.commit(first, evenOpen: true)
     #expect(try seen("top/sub", on: rig).permissions == 0o700)
     for (node, time) in [(sub, 5), (top, 6)] as [(NodeID, Int64)] {
-      try set(node, on: rig, mode: 0o755, modified: .at(time * 1_000_000_000))
+      try set(node, on: rig, mode: 0o755, modified: .at(Timestamp(seconds: time)))
     }
     try rig.staging.attributes.saveAll()
     try rig.staging.commit(second, evenOpen: true)
@@ -187,8 +187,8 @@ struct StagingTests {
   @Test("a listing in pieces shows nothing that has moved away, and all that came into the log meanwhile")
   func listing() throws {
     let rig = try Rig()
-    let from = try rig.files.mkdir("from".utf8.span.bytes, in: .root, mode: 0o755, umask: 0, rig.user).node
-    let to = try rig.files.mkdir("to".utf8.span.bytes, in: .root, mode: 0o755, umask: 0, rig.user).node
+    let from = try rig.files.mkdir("from".utf8.span.bytes, in: .root, NewNode(mode: 0o755), rig.user).node
+    let to = try rig.files.mkdir("to".utf8.span.bytes, in: .root, NewNode(mode: 0o755), rig.user).node
     let ids = try ["a", "b", "c", "d"].map { try rig.create($0, in: from, holding: [1]) }
     let handle = try rig.files.opendir(from, OpenIntent(flags: 0), rig.user).handle
     // ".", ".." and "a", as 32 bytes each: no more fits.
@@ -198,7 +198,7 @@ struct StagingTests {
     try rig.files.rename("c".utf8.span.bytes, in: from, to: "e".utf8.span.bytes, in: from, [], rig.user)
     for id in ids {
       try rig.staging.commit(id, evenOpen: true)
-      rig.files.release(id, FileHandle(rawValue: 1))
+      rig.files.release(id, FileHandle(rawValue: 1), nil)
       rig.files.forget(id, 1)
     }
     let rest = try rig.piece(of: from, handle, from: #require(first.last).next, room: 4096)
@@ -209,12 +209,12 @@ struct StagingTests {
   func synced() throws {
     let rig = try Rig()
     let closed = try rig.create("closed", holding: [1])
-    rig.files.release(closed, FileHandle(rawValue: 1))
+    rig.files.release(closed, FileHandle(rawValue: 1), nil)
     let open = try rig.create("open", holding: [2])
     #expect(throws: Errno.busy) { try rig.files.syncfs(rig.user) }
     #expect(rig.volume.usage().files == 1)
     try rig.write([3], to: open, at: 1)
-    rig.files.release(open, FileHandle(rawValue: 1))
+    rig.files.release(open, FileHandle(rawValue: 1), nil)
     try rig.files.syncfs(rig.user)
     #expect(rig.volume.usage().files == 2)
   }
@@ -280,12 +280,12 @@ struct StagingTests {
     #expect(throws: Errno.noSpace) { try rig.write(most, to: file, at: most.count) }
     #expect(try rig.files.getattr(file, nil, rig.user).attributes.size == UInt64(most.count))
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
-    rig.files.release(file, FileHandle(rawValue: 1))
+    rig.files.release(file, FileHandle(rawValue: 1), nil)
     rig.files.forget(file, 1)
     #expect(rig.staging.isIdle)
     let next = try rig.create("f", holding: most)
     try rig.files.unlink("f".utf8.span.bytes, in: .root, rig.user)
-    rig.files.release(next, FileHandle(rawValue: 1))
+    rig.files.release(next, FileHandle(rawValue: 1), nil)
     rig.files.forget(next, 1)
 
     #expect(rig.volume.usage().free == free)
@@ -302,7 +302,7 @@ struct StagingTests {
     #expect(throws: Errno.stale) { try rig.read(file) }
     #expect(throws: Errno.inputOutput) { try rig.files.fsync(file, .none, dataOnly: false, rig.user) }
     #expect(throws: Errno.inputOutput) {
-      try rig.files.mkdir("d".utf8.span.bytes, in: .root, mode: 0o755, umask: 0, rig.user)
+      try rig.files.mkdir("d".utf8.span.bytes, in: .root, NewNode(mode: 0o755), rig.user)
     }
   }
 }
@@ -388,7 +388,7 @@ final class Rig: Sendable {
 
   func create(_ name: String, in directory: NodeID = .root, holding bytes: [UInt8] = []) throws -> NodeID {
     let made = try files.create(
-      name.utf8.span.bytes, in: directory, mode: 0o644, umask: 0, OpenIntent(flags: UInt32(O_RDWR | O_CREAT)), user)
+      name.utf8.span.bytes, in: directory, NewNode(mode: 0o644), OpenIntent(flags: UInt32(O_RDWR | O_CREAT)), user)
     if !bytes.isEmpty { try write(bytes, to: made.entry.node, at: 0) }
     return made.entry.node
   }
@@ -452,7 +452,7 @@ final class Rig: Sendable {
           let own = names.filter { $0.hasPrefix("\(number).") }
           #expect(own.count == (count + 1) / 2 && Set(own).count == own.count)
         }
-        files.release(file, FileHandle(rawValue: 1))
+        files.release(file, FileHandle(rawValue: 1), nil)
         files.forget(file, 1)
       }
     } catch { Issue.record("thread \(number): \(error)") }
@@ -599,7 +599,7 @@ private final class ModelRun {
     let (parent, name) = (directory(), name())
     let intent = OpenIntent(flags: UInt32(O_RDWR | O_CREAT | O_EXCL))
     let made = try expect(obstacle(name, in: parent), "create \(name) in \(parent.path)") {
-      try rig.files.create(name.utf8.span.bytes, in: parent.id, mode: 0o644, umask: 0, intent, rig.user)
+      try rig.files.create(name.utf8.span.bytes, in: parent.id, NewNode(mode: 0o644), intent, rig.user)
     }
     if let made {
       add(made.entry.node, isDirectory: false, name, in: parent).handles = [made.opened.handle]
@@ -609,7 +609,7 @@ private final class ModelRun {
   private func makeDirectory() throws {
     let (parent, name) = (directory(), name())
     let made = try expect(obstacle(name, in: parent), "mkdir \(name) in \(parent.path)") {
-      try rig.files.mkdir(name.utf8.span.bytes, in: parent.id, mode: 0o755, umask: 0, rig.user)
+      try rig.files.mkdir(name.utf8.span.bytes, in: parent.id, NewNode(mode: 0o755), rig.user)
     }
     if let made { _ = add(made.node, isDirectory: true, name, in: parent) }
   }
@@ -740,7 +740,7 @@ private final class ModelRun {
   private func close() throws {
     guard let file = file(), let handle = file.handles.popLast() else { return }
     done.append("close \(file.path)")
-    rig.files.release(file.id, handle)
+    rig.files.release(file.id, handle, nil)
   }
 
   private func open() throws {
@@ -770,7 +770,7 @@ private final class ModelRun {
       try rig.files.lookup(name.utf8.span.bytes, in: parent.id, rig.user)
     }
     guard let found, let wanted else { return }
-    #expect(found.inode == wanted.inode, "seed \(seed): \(wanted.path) has another number for programs")
+    #expect(found.attributes.inode == wanted.inode, "seed \(seed): \(wanted.path) has another number for programs")
     if known(wanted) {
       #expect(found.node == wanted.id, "seed \(seed): \(wanted.path) has another number")
       wanted.lookups += 1
@@ -801,7 +801,7 @@ private final class ModelRun {
       return
     }
     let attributes = try rig.files.getattr(node.id, nil, rig.user).attributes
-    #expect(attributes.inode ?? node.id.rawValue == node.inode, "seed \(seed): \(node.path) has another number")
+    #expect(attributes.inode == node.inode, "seed \(seed): \(node.path) has another number")
     if node.isGone {
       try expect(.stale, "read \(node.path)") { try rig.read(node.id) }
       return
@@ -855,7 +855,7 @@ private final class ModelRun {
     }
     try remove(.root, root)
     for node in known {
-      for handle in node.handles { rig.files.release(node.id, handle) }
+      for handle in node.handles { rig.files.release(node.id, handle, nil) }
       rig.files.forget(node.id, node.lookups)
     }
     #expect(rig.staging.isIdle, "seed \(seed): numbers leak")

@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Glibc
 import Platform
 import Testing

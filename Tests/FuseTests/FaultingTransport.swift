@@ -1,4 +1,5 @@
 import Fuse
+import FuseTestSupport
 import Glibc
 import Platform
 import Synchronization
@@ -20,11 +21,15 @@ final class FaultingTransport: Transport {
   /// How often memory could not be read.
   var faults: Int { count.withLock { $0 } }
 
-  func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Received {
-    try inner.receive(into: buffer)
+  func queueCount(wanted: Int) -> Int { wanted }
+
+  func queue(_ number: Int) throws(Errno) -> MemoryQueue {
+    MemoryQueue(inner) { [self] in FaultingSlot(self) }
   }
 
-  func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
+  var notifications: (any NotificationChannel)? { nil }
+
+  fileprivate func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
     let isFirstRange = parts.count > 1 && parts[1].iov_len == 8192 && faults == 0
     if isFirstRange || parts.contains(where: { isVanished($0.iov_base) }) {
       count.withLock { $0 += 1 }
@@ -33,11 +38,22 @@ final class FaultingTransport: Transport {
     try inner.send(parts)
   }
 
-  func canSend(from range: UnsafeRawBufferPointer) -> Bool { isSendable || !isVanished(range.baseAddress) }
-
-  func another() throws(Errno) -> FaultingTransport { self }
+  fileprivate func canSend(from range: UnsafeRawBufferPointer) -> Bool { isSendable || !isVanished(range.baseAddress) }
 
   private func isVanished(_ address: UnsafeRawPointer?) -> Bool {
     vanished != 0 && UInt(bitPattern: address) == vanished
   }
+}
+
+private final class FaultingSlot: MemorySlot, @unchecked Sendable {
+  private let transport: FaultingTransport
+
+  init(_ transport: FaultingTransport) {
+    self.transport = transport
+    super.init(transport.inner)
+  }
+
+  override func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) { try transport.send(parts) }
+
+  override func canSend(from range: UnsafeRawBufferPointer) -> Bool { transport.canSend(from: range) }
 }

@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Glibc
 import Platform
 import Testing
@@ -50,8 +51,8 @@ import Testing
     let message = Message().u32(0o20200002).u32(0o100600).u32(0o027).u32(1).name("/")
     let tmpfile = try TmpfileRequest(parsing: message.bytes.span.bytes)
     #expect(tmpfile.intent == OpenIntent(flags: 0o20200002, killsSetID: true))
-    #expect(tmpfile.mode == 0o100600)
-    #expect(tmpfile.umask == 0o027)
+    #expect(tmpfile.node.mode == 0o100600)
+    #expect(tmpfile.node.umask == 0o027)
     #expect(throws: Errno.protocolError) { try TmpfileRequest(parsing: Message().zeros(16).bytes.span.bytes) }
     #expect(throws: Errno.protocolError) { try TmpfileRequest(parsing: Message().zeros(15).bytes.span.bytes) }
   }
@@ -65,14 +66,14 @@ import Testing
     let short = try SetxattrRequest(parsing: setxattr("user.a", [1, 0, 2]).bytes.span.bytes, isExtended: false)
     #expect(short.name == 8..<14)
     #expect(short.value == 15..<18)
-    #expect(!short.creates && !short.replaces && !short.killsSetGID)
+    #expect(short.mode == .set && !short.killsSetGID)
     let message = Message().u32(2).u32(1).u32(1).u32(0).name("user.a").data([1, 2])
     let extended = try SetxattrRequest(parsing: message.bytes.span.bytes, isExtended: true)
     #expect(extended.name == 16..<22)
     #expect(extended.value == 23..<25)
-    #expect(extended.creates && !extended.replaces && extended.killsSetGID)
+    #expect(extended.mode == .create && extended.killsSetGID)
     let replacing = try SetxattrRequest(parsing: setxattr("user.a", [], flags: 2).bytes.span.bytes, isExtended: false)
-    #expect(replacing.value.isEmpty && replacing.replaces && !replacing.creates)
+    #expect(replacing.value.isEmpty && replacing.mode == .replace)
     // What follows the short form is the name, even where it looks like a flag.
     let name = try SetxattrRequest(parsing: setxattr("\u{1}", [7]).bytes.span.bytes, isExtended: false)
     #expect(!name.killsSetGID && name.name == 8..<9)

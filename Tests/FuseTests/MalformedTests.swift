@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Platform
 import Testing
 

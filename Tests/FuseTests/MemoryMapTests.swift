@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Glibc
 import Platform
 import Testing
@@ -13,7 +14,7 @@ private struct MappedFiles: FileSystem {
   func lookup(_ name: RawSpan, in directory: NodeID, _ caller: Caller) throws(Errno) -> Entry { throw .noEntry }
 
   func getattr(_ node: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {
-    CachedAttributes(Attributes(mode: S_IFDIR), lifetime: 0)
+    CachedAttributes(Attributes(inode: 1, mode: S_IFDIR), lifetime: 0)
   }
 
   func read(

@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Platform
 import Testing
 
@@ -56,17 +57,17 @@ import Testing
 
   @Test("GETLK, SETLK and SETLKW, for ranges and for whole files")
   func locks() throws {
-    for (type, kind) in [(0, .shared), (1, .exclusive), (2, .none)] as [(UInt32, WireLock.Kind)] {
+    for (type, kind) in [(0, .shared), (1, .exclusive), (2, .unlock)] as [(UInt32, FileLock.Kind)] {
       let request = try LockRequest(parsing: lock(type).bytes.span.bytes)
       #expect(request.handle.rawValue == 5)
-      #expect(request.owner == 6)
-      #expect(request.lock == WireLock(kind: kind, start: 10, end: 19, processID: 4321))
+      #expect(request.owner.rawValue == 6)
+      #expect(request.lock == FileLock(kind, from: 10, through: 19, processID: 4321))
       #expect(!request.isFlock)
       let reply = encoded(LockReply.byteCount) { LockReply(lock: request.lock).encode(into: &$0) }
       #expect(reply == Message().u64(10).u64(19).u32(type).u32(4321).bytes)
     }
     #expect(try LockRequest(parsing: lock(1, 0, UInt64(Int64.max), flags: 1).bytes.span.bytes).isFlock)
-    #expect(encoded(24) { LockReply(lock: .none).encode(into: &$0) } == Message().zeros(16).u32(2).u32(0).bytes)
+    #expect(encoded(24) { LockReply(lock: nil).encode(into: &$0) } == Message().zeros(16).u32(2).u32(0).bytes)
     for message in [lock(3), lock(.max), lock(0, 20, 19), lock(0, 0, 1 << 63), lock(0, .max, .max)] {
       #expect(throws: Errno.invalidArgument) { try LockRequest(parsing: message.bytes.span.bytes) }
     }
@@ -74,7 +75,7 @@ import Testing
 
   @Test("INTERRUPT names a request")
   func interrupt() throws {
-    #expect(try InterruptRequest(parsing: Message().u64(42).bytes.span.bytes).unique == 42)
+    #expect(try InterruptRequest(parsing: Message().u64(42).bytes.span.bytes).request.rawValue == 42)
   }
 
   private func copy(
@@ -150,11 +151,13 @@ import Testing
   @Test("SETATTR brings the change time, RELEASE and FLUSH owners of locks")
   func additions() throws {
     let times = Message().u32(1 << 10).u32(0).zeros(40).u64(30).u32(1).u32(2).u32(3).zeros(20)
-    #expect(try SetattrRequest(parsing: times.bytes.span.bytes).changeTime == 30_000_000_003)
-    #expect(try SetattrRequest(parsing: Message().zeros(88).bytes.span.bytes).changeTime == nil)
-    #expect(try ReleaseRequest(parsing: Message().u64(5).u32(0).u32(2).u64(6).bytes.span.bytes).flockOwner == 6)
+    #expect(
+      try SetattrRequest(parsing: times.bytes.span.bytes).changes.changeTime == Timestamp(seconds: 30, nanoseconds: 3))
+    #expect(try SetattrRequest(parsing: Message().zeros(88).bytes.span.bytes).changes.changeTime == nil)
+    #expect(
+      try ReleaseRequest(parsing: Message().u64(5).u32(0).u32(2).u64(6).bytes.span.bytes).flockOwner?.rawValue == 6)
     #expect(try ReleaseRequest(parsing: Message().u64(5).u32(0).u32(1).u64(6).bytes.span.bytes).flockOwner == nil)
-    #expect(try FlushRequest(parsing: Message().u64(5).u64(0).u64(6).bytes.span.bytes).lockOwner == 6)
+    #expect(try FlushRequest(parsing: Message().u64(5).u64(0).u64(6).bytes.span.bytes).lockOwner.rawValue == 6)
   }
 
   @Test("a structure that is cut short anywhere is refused")

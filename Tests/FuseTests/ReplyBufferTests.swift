@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Glibc
 import Platform
 import Testing
@@ -12,13 +13,13 @@ import Testing
     let buffers = ReplyBuffers()
     var reply = ReadReply(wanted: 5000, in: buffers)
     try bytes.withUnsafeBytes { memory in
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[0..<1000]))
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[1000..<2000]))
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[10..<10]))
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[5000..<9000]))
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[0..<1000]), keeping: nil)
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[1000..<2000]), keeping: nil)
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[10..<10]), keeping: nil)
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[5000..<9000]), keeping: nil)
       #expect(reply.rangeCount == 2)
-      #expect(buffers.memory.range(0).baseAddress == memory.baseAddress)
-      #expect(buffers.memory.range(0).count == 2000)
+      #expect(buffers.replies.range(0).baseAddress == memory.baseAddress)
+      #expect(buffers.replies.range(0).count == 2000)
       #expect(reply.missing == 0)
       #expect(try reply.contents() == Array(bytes[0..<2000] + bytes[5000..<8000]))
     }
@@ -31,13 +32,13 @@ import Testing
     try bytes.withUnsafeBytes { memory in
       let three: [UInt8] = [1, 2, 3]
       try reply.append(copying: three.span.bytes)
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[500..<700]))
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[500..<700]), keeping: nil)
       try reply.append(zeros: 10)
       try reply.append(upTo: 100) { (buffer) throws(Errno) in
         buffer[0] = 9
         return 1
       }
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[0..<5]))
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[0..<5]), keeping: nil)
       let expected = [1, 2, 3] + bytes[500..<700] + [UInt8](repeating: 0, count: 10) + [9] + bytes[0..<5]
       #expect(reply.count == expected.count)
       #expect(try reply.contents() == Array(expected))
@@ -52,7 +53,7 @@ import Testing
     try bytes.withUnsafeBytes { memory in
       for index in 0..<3500 {
         let start = index * 13 % 90_000
-        try reply.append(UnsafeRawBufferPointer(rebasing: memory[start..<(start + 11)]))
+        try reply.append(UnsafeRawBufferPointer(rebasing: memory[start..<(start + 11)]), keeping: nil)
         expected += memory[start..<(start + 11)]
         #expect(reply.rangeCount <= ReadReply.maxRanges)
       }
@@ -65,7 +66,7 @@ import Testing
     let memory = try VanishedMemory()
     let buffers = ReplyBuffers()
     var reply = ReadReply(wanted: 4096, in: buffers)
-    try reply.append(memory.bytes)
+    try reply.append(memory.bytes, keeping: nil)
     #expect(reply.count == 4096)
     let error = #expect(throws: Errno.self) { try Self.contents(&reply) }
     #expect(error == .inputOutput)
@@ -76,33 +77,33 @@ import Testing
 
 @Suite("What a directory listing answers") struct DirectoryReplyTests {
   private func entry(_ node: UInt64, _ mode: UInt32) -> Entry {
-    Entry(NodeID(rawValue: node), Attributes(mode: mode), nameLifetime: 0, attributeLifetime: 0)
+    Entry(NodeID(rawValue: node), Attributes(inode: node, mode: mode), nameLifetime: 0, attributeLifetime: 0)
   }
 
   @Test("names come at their offsets, padded with zeros")
   func plain() {
     let buffers = ReplyBuffers()
-    buffers.memory.body.initializeMemory(as: UInt8.self, repeating: 0xee)
+    buffers.replies.body.initializeMemory(as: UInt8.self, repeating: 0xee)
     var reply = DirectoryReply(wanted: 4096, isPlus: false, in: buffers)
     #expect(reply.add("hello".utf8Span.span.bytes, entry(5, 0o100644), next: 1) == .listed)
     #expect(reply.add("directory".utf8Span.span.bytes, entry(6, 0o40755), next: 2) == .listed)
     let expected = Message().u64(5).u64(1).u32(5).u32(8).data(Array("hello\0\0\0".utf8))
       .u64(6).u64(2).u32(9).u32(4).data(Array("directory\0\0\0\0\0\0\0".utf8))
-    #expect(Array(buffers.memory.body[..<reply.count]) == expected.bytes)
+    #expect(Array(buffers.replies.body[..<reply.count]) == expected.bytes)
     #expect(reply.contents().map(\.name) == ["hello", "directory"])
   }
 
   @Test("with attributes an entry counts as a lookup, dots do not")
   func plus() {
     let buffers = ReplyBuffers()
-    buffers.memory.body.initializeMemory(as: UInt8.self, repeating: 0xee)
+    buffers.replies.body.initializeMemory(as: UInt8.self, repeating: 0xee)
     var reply = DirectoryReply(wanted: 4096, isPlus: true, in: buffers)
     #expect(reply.add(".".utf8Span.span.bytes, entry(1, 0o40755), next: 1) == .listed)
     #expect(reply.add("..".utf8Span.span.bytes, entry(1, 0o40755), next: 2) == .listed)
     #expect(reply.add("...".utf8Span.span.bytes, entry(7, 0o100644), next: 3) == .lookedUp)
     #expect(reply.add("hello".utf8Span.span.bytes, entry(5, 0o100644), next: 4) == .lookedUp)
     #expect(reply.count == 4 * 160)
-    let bytes = Array(buffers.memory.body[..<reply.count])
+    let bytes = Array(buffers.replies.body[..<reply.count])
     #expect(bytes.span.bytes.u64(0) == 0)
     #expect(bytes.span.bytes.u64(128) == 1)
     #expect(bytes.span.bytes.u64(480) == 5)

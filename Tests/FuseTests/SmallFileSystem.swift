@@ -70,18 +70,19 @@ final class SmallFileSystem: FileSystem {
 
   func contents(_ id: NodeID) -> [UInt8] { nodes[id].map { Array($0.memory) } ?? [] }
 
-  private func attributes(_ node: Node) -> Attributes {
-    var attributes = Attributes(mode: node.mode)
+  private func attributes(_ id: NodeID, _ node: Node) -> Attributes {
+    var attributes = Attributes(inode: id.rawValue, mode: node.mode)
     attributes.size = UInt64(node.memory.count)
     attributes.blocks = (attributes.size + 511) / 512
     attributes.linkCount = attributes.isDirectory ? 2 : 1
-    attributes.modificationTime = 1_700_000_000_123_456_789
-    attributes.birthTime = attributes.isRegular ? 1_600_000_000_987_654_321 : nil
+    attributes.modificationTime = Timestamp(seconds: 1_700_000_000, nanoseconds: 123_456_789)
+    attributes.birthTime =
+      attributes.isRegular ? Timestamp(seconds: 1_600_000_000, nanoseconds: 987_654_321) : nil
     return attributes
   }
 
   private func entry(_ id: NodeID, _ node: Node) -> Entry {
-    Entry(id, attributes(node), nameLifetime: Self.lifetime, attributeLifetime: .max)
+    Entry(id, attributes(id, node), nameLifetime: Self.lifetime, attributeLifetime: .max)
   }
 
   func refusal(of opcode: Opcode) -> Errno { opcode.changesNames ? .readOnlyFileSystem : .noSystemCall }
@@ -96,12 +97,15 @@ final class SmallFileSystem: FileSystem {
     return entry(id, node)
   }
 
-  func forget(_ node: NodeID, _ count: UInt64) {
-    record.withLock { $0.lookups[node, default: 0] &-= Int(clamping: count) }
+  func forget(_ lookups: Span<LookupCount>) {
+    for place in lookups.indices {
+      let lookup = lookups[place]
+      record.withLock { $0.lookups[lookup.node, default: 0] &-= Int(clamping: lookup.count) }
+    }
   }
 
   func getattr(_ id: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {
-    CachedAttributes(attributes(try node(id)), lifetime: Self.lifetime)
+    CachedAttributes(attributes(id, try node(id)), lifetime: Self.lifetime)
   }
 
   func setattr(
@@ -116,7 +120,7 @@ final class SmallFileSystem: FileSystem {
     return Opened(FileHandle(rawValue: 77), .keepCache)
   }
 
-  func release(_ node: NodeID, _ handle: FileHandle) { record.withLock { $0.released += 1 } }
+  func release(_ node: NodeID, _ handle: FileHandle, _ flockOwner: LockOwner?) { record.withLock { $0.released += 1 } }
 
   func read(
     _ id: NodeID, _ handle: FileHandle, at offset: UInt64, into reply: inout ReadReply, _ caller: Caller
@@ -127,7 +131,7 @@ final class SmallFileSystem: FileSystem {
     while position < memory.count, reply.missing > 0 {
       // In pieces that begin elsewhere than the last one ended, if they are to stay apart.
       let end = min(memory.count, position + rangeSize)
-      try reply.append(UnsafeRawBufferPointer(rebasing: memory[position..<end]))
+      try reply.append(UnsafeRawBufferPointer(rebasing: memory[position..<end]), keeping: nil)
       position = end
     }
   }

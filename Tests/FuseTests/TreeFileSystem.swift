@@ -40,7 +40,12 @@ final class TreeFileSystem: FileSystem {
     }
   }
 
-  func forget(_ node: NodeID, _ count: UInt64) { state.withLock { $0.forget(node, count) } }
+  func forget(_ lookups: Span<LookupCount>) {
+    for place in lookups.indices {
+      let lookup = lookups[place]
+      state.withLock { $0.forget(lookup.node, lookup.count) }
+    }
+  }
 
   func getattr(_ node: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {
     try state.withLock { (state) throws(Errno) in
@@ -65,39 +70,39 @@ final class TreeFileSystem: FileSystem {
   }
 
   func create(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ intent: OpenIntent, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ intent: OpenIntent, _ caller: Caller
   ) throws(Errno) -> (entry: Entry, opened: Opened) {
     if options.isWithoutCreate { throw .noSystemCall }
     let name = name.array
     return try state.withLock { (state) throws(Errno) in
-      state.creations.append(Creation(name: name, mode: mode, umask: umask, intent: intent))
+      state.creations.append(Creation(name: name, mode: new.mode, umask: new.umask, intent: intent))
       guard try state.find(name, in: directory) == nil else { throw intent.isExclusive ? .exists : .stale }
-      let node = try state.add(name, in: directory, mode: mode, caller)
+      let node = try state.add(name, in: directory, mode: new.mode, caller)
       let handle: FileHandle = traits.contains(.withoutOpen) ? .none : state.open(node)
       return (try state.lookUp(node), Opened(handle, .keepCache))
     }
   }
 
   func mknod(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, specialDevice: UInt32, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller
   ) throws(Errno) -> Entry {
-    if mode & S_IFMT != S_IFREG, let refusal = options.specialRefusal { throw refusal }
+    if new.mode & S_IFMT != S_IFREG, let refusal = options.specialRefusal { throw refusal }
     let name = name.array
     return try state.withLock { (state) throws(Errno) in
-      state.creations.append(Creation(name: name, mode: mode, umask: umask, intent: nil))
-      let node = try state.add(name, in: directory, mode: mode, caller)
-      state.nodes[node]?.attributes.specialDevice = specialDevice
+      state.creations.append(Creation(name: name, mode: new.mode, umask: new.umask, intent: nil))
+      let node = try state.add(name, in: directory, mode: new.mode, caller)
+      state.nodes[node]?.attributes.specialDevice = new.specialDevice
       return try state.lookUp(node)
     }
   }
 
   func mkdir(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller
   ) throws(Errno) -> Entry {
     let name = name.array
     return try state.withLock { (state) throws(Errno) in
-      state.creations.append(Creation(name: name, mode: mode, umask: umask, intent: nil))
-      return try state.lookUp(try state.add(name, in: directory, mode: mode & 0o7777 | S_IFDIR, caller))
+      state.creations.append(Creation(name: name, mode: new.mode, umask: new.umask, intent: nil))
+      return try state.lookUp(try state.add(name, in: directory, mode: new.mode & 0o7777 | S_IFDIR, caller))
     }
   }
 
@@ -128,7 +133,7 @@ final class TreeFileSystem: FileSystem {
     }
   }
 
-  func release(_ node: NodeID, _ handle: FileHandle) {
+  func release(_ node: NodeID, _ handle: FileHandle, _ flockOwner: LockOwner?) {
     state.withLock { $0.close(node, handle, isDirectory: false) }
   }
 
@@ -245,7 +250,9 @@ extension TreeFileSystem {
       return all
     }
 
-    mutating func touch() { attributes.modificationTime = Int64(clamping: Clock.realtime()) }
+    mutating func touch() {
+      attributes.modificationTime = Timestamp(nanosecondsSince1970: Int64(clamping: Clock.realtime()))
+    }
 
     mutating func resize(to size: UInt64, atMost largest: Int) throws(Errno) {
       guard size <= UInt64(largest) else { throw .fileTooLarge }
@@ -256,7 +263,7 @@ extension TreeFileSystem {
   }
 
   struct State {
-    var nodes: [NodeID: Node] = [.root: Node(attributes: Attributes(mode: S_IFDIR | 0o755), parent: .root)]
+    var nodes: [NodeID: Node] = [.root: Node(attributes: Attributes(inode: 1, mode: S_IFDIR | 0o755), parent: .root)]
     /// What should not have come.
     var mistakes: [String] = []
     var creations: [Creation] = []
@@ -339,7 +346,7 @@ extension TreeFileSystem {
       guard try directory(id).isLinked else { throw .noEntry }
       lastNumber += 1
       let made = NodeID(rawValue: lastNumber)
-      var node = Node(attributes: Attributes(mode: mode), parent: id)
+      var node = Node(attributes: Attributes(inode: made.rawValue, mode: mode), parent: id)
       node.attributes.userID = caller.userID
       node.attributes.groupID = caller.groupID
       node.touch()

@@ -1,3 +1,4 @@
+import FuseTestSupport
 import Platform
 import Testing
 
@@ -65,8 +66,8 @@ import Testing
     #expect(all.changes.mode == 0o600)
     #expect(all.changes.userID == 501)
     #expect(all.changes.groupID == 502)
-    #expect(all.changes.accessTime == .at(10_000_000_001))
-    #expect(all.changes.modificationTime == .at(20_000_000_002))
+    #expect(all.changes.accessTime == .at(Timestamp(seconds: 10, nanoseconds: 1)))
+    #expect(all.changes.modificationTime == .at(Timestamp(seconds: 20, nanoseconds: 2)))
     #expect(all.changes.killsSetID)
     let now = try SetattrRequest(parsing: setattr(0b1_1011_0000).bytes.span.bytes)
     #expect(now.changes.accessTime == .now)
@@ -82,19 +83,19 @@ import Testing
     #expect(create.intent.flags == 0o1301)
     #expect(create.intent.isWriting && create.intent.isExclusive && create.intent.isTruncating)
     #expect(!create.intent.isReading && !create.intent.killsSetID)
-    #expect(create.mode == 0o100640)
-    #expect(create.umask == 0o027)
+    #expect(create.node.mode == 0o100640)
+    #expect(create.node.umask == 0o027)
     #expect(create.name == 16..<19)
     let killing = Message().u32(2).u32(0o100600).u32(0).u32(1).name("x")
     #expect(try CreateRequest(parsing: killing.bytes.span.bytes).intent == OpenIntent(flags: 2, killsSetID: true))
     let mknod = try MknodRequest(parsing: Message.mknod("pipe", mode: 0o20600, specialDevice: 259).bytes.span.bytes)
-    #expect(mknod.mode == 0o20600)
-    #expect(mknod.specialDevice == 259)
-    #expect(mknod.umask == 0o027)
+    #expect(mknod.node.mode == 0o20600)
+    #expect(mknod.node.specialDevice == 259)
+    #expect(mknod.node.umask == 0o027)
     #expect(mknod.name == 16..<20)
     let mkdir = try MkdirRequest(parsing: Message.mkdir("directory").bytes.span.bytes)
-    #expect(mkdir.mode == 0o750)
-    #expect(mkdir.umask == 0o027)
+    #expect(mkdir.node.mode == 0o750)
+    #expect(mkdir.node.umask == 0o027)
     #expect(mkdir.name == 8..<17)
   }
 
@@ -150,14 +151,19 @@ import Testing
 
   @Test("times before 1970 and beyond all bounds are times")
   func times() throws {
-    #expect(try nanoseconds(seconds: UInt64(bitPattern: -1), nanoseconds: 5) == -999_999_995)
-    #expect(try nanoseconds(seconds: UInt64(Int64.max), nanoseconds: 0) == .max)
-    #expect(try nanoseconds(seconds: UInt64(bitPattern: .min), nanoseconds: 0) == .min)
-    #expect(throws: Errno.invalidArgument) { try nanoseconds(seconds: 0, nanoseconds: 1_000_000_000) }
-    #expect(WireTime(-1).seconds == -1)
-    #expect(WireTime(-1).nanoseconds == 999_999_999)
-    #expect(WireTime(.min).nanoseconds < 1_000_000_000)
-    #expect(WireTime(1_000_000_001).seconds == 1)
+    #expect(try timestamp(seconds: UInt64(bitPattern: -1), nanoseconds: 5).nanosecondsSince1970 == -999_999_995)
+    #expect(try timestamp(seconds: UInt64(Int64.max), nanoseconds: 0).nanosecondsSince1970 == .max)
+    #expect(try timestamp(seconds: UInt64(bitPattern: .min), nanoseconds: 0).nanosecondsSince1970 == .min)
+    // The year 2446 and the year 1901, to the nanosecond.
+    for second: Int64 in [15_032_385_535, -2_147_483_648] {
+      let time = try timestamp(seconds: UInt64(bitPattern: second), nanoseconds: 999_999_999)
+      #expect(time == Timestamp(seconds: second, nanoseconds: 999_999_999))
+    }
+    #expect(throws: Errno.invalidArgument) { try timestamp(seconds: 0, nanoseconds: 1_000_000_000) }
+    #expect(Timestamp(nanosecondsSince1970: -1).seconds == -1)
+    #expect(Timestamp(nanosecondsSince1970: -1).nanoseconds == 999_999_999)
+    #expect(Timestamp(nanosecondsSince1970: .min).nanoseconds < 1_000_000_000)
+    #expect(Timestamp(nanosecondsSince1970: 1_000_000_001).seconds == 1)
   }
 
   @Test("a structure that is cut short anywhere is refused")
@@ -253,7 +259,7 @@ import Testing
   }
 
   private var attributes: Attributes {
-    var attributes = Attributes(mode: 0o100640)
+    var attributes = Attributes(inode: 10, mode: 0o100640)
     attributes.size = 11
     attributes.blocks = 12
     attributes.userID = 13
@@ -261,17 +267,17 @@ import Testing
     attributes.linkCount = 15
     attributes.specialDevice = 0x1234_5678
     attributes.blockSize = 17
-    attributes.accessTime = 18_000_000_019
-    attributes.modificationTime = 20_000_000_021
-    attributes.changeTime = 22_000_000_023
-    attributes.birthTime = -1
+    attributes.accessTime = Timestamp(seconds: 18, nanoseconds: 19)
+    attributes.modificationTime = Timestamp(seconds: 20, nanoseconds: 21)
+    attributes.changeTime = Timestamp(seconds: 22, nanoseconds: 23)
+    attributes.birthTime = Timestamp(nanosecondsSince1970: -1)
     return attributes
   }
 
   @Test("attributes and their lifetime")
   func getattr() {
     let reply = encoded(CachedAttributes.byteCount) {
-      CachedAttributes(attributes, lifetime: 5_000_000_006).encode(node: NodeID(rawValue: 10), into: &$0)
+      CachedAttributes(attributes, lifetime: 5_000_000_006).encode(into: &$0)
     }
     let expected = Message().u64(5).u32(6).u32(0)
       .u64(10).u64(11).u64(12).u64(18).u64(20).u64(22).u32(19).u32(21).u32(23)
@@ -284,7 +290,7 @@ import Testing
     var entry = Entry(NodeID(rawValue: 9), attributes, nameLifetime: 1_000_000_002, attributeLifetime: .max)
     entry.generation = 3
     let reply = encoded(Entry.byteCount) { entry.encode(node: entry.node, into: &$0) }
-    let start = Message().u64(9).u64(3).u64(1).u64(18_446_744_073).u32(2).u32(709_551_615).u64(9).u64(11)
+    let start = Message().u64(9).u64(3).u64(1).u64(18_446_744_073).u32(2).u32(709_551_615).u64(10).u64(11)
     #expect(Array(reply[..<56]) == start.bytes)
     #expect(reply.span.bytes.u32(124) == 0)
   }
@@ -292,15 +298,14 @@ import Testing
   @Test("statx, with the birth time where there is one")
   func statx() {
     var attributes = attributes
-    let node = NodeID(rawValue: 10)
-    let reply = encoded(288) { CachedAttributes(attributes, lifetime: 1).encodeStatx(node: node, into: &$0) }
+    let reply = encoded(288) { CachedAttributes(attributes, lifetime: 1).encodeStatx(into: &$0) }
     let expected = Message().u64(0).u32(1).zeros(20)
       .u32(0xfff).u32(17).u64(0).u32(15).u32(13).u32(14).u16(0o100640).u16(0)
       .u64(10).u64(11).u64(12).u64(0).u64(18).u32(19).u32(0).u64(.max).u32(999_999_999).u32(0).u64(22).u32(23).u32(0)
       .u64(20).u32(21).u32(0).u32(0x456).u32(0x12378).zeros(120)
     #expect(reply == expected.bytes)
     attributes.birthTime = nil
-    let without = encoded(288) { CachedAttributes(attributes, lifetime: 1).encodeStatx(node: node, into: &$0) }
+    let without = encoded(288) { CachedAttributes(attributes, lifetime: 1).encodeStatx(into: &$0) }
     #expect(without.span.bytes.u32(32) == 0x7ff)
   }
 
@@ -313,15 +318,15 @@ import Testing
     let node = NodeID(rawValue: 10)
     let entry = Entry(node, attributes, nameLifetime: 1, attributeLifetime: 1)
     let cached = CachedAttributes(attributes, lifetime: 1)
-    #expect(encoded(CachedAttributes.byteCount) { cached.encode(node: node, into: &$0) }.span.bytes.u64(16) == 77)
-    #expect(encoded(288) { cached.encodeStatx(node: node, into: &$0) }.span.bytes.u64(64) == 77)
+    #expect(encoded(CachedAttributes.byteCount) { cached.encode(into: &$0) }.span.bytes.u64(16) == 77)
+    #expect(encoded(288) { cached.encodeStatx(into: &$0) }.span.bytes.u64(64) == 77)
     let whole = encoded(Entry.byteCount) { entry.encode(node: node, into: &$0) }
     #expect(whole.span.bytes.u64(0) == 10 && whole.span.bytes.u64(40) == 77)
     let buffers = ReplyBuffers()
     var reply = DirectoryReply(wanted: 4096, isPlus: isPlus, in: buffers)
     #expect(reply.add("f".utf8.span.bytes, entry, next: 1) == (isPlus ? .lookedUp : .listed))
     #expect(reply.contents().map(\.inode) == [77])
-    let records = buffers.memory.body[..<reply.count]
+    let records = buffers.replies.body[..<reply.count]
     var lookedUp: [NodeID] = []
     if isPlus {
       DirectoryReply.forEachLookup(in: UnsafeRawBufferPointer(rebasing: records).bytes) { lookedUp.append($0) }
@@ -354,8 +359,8 @@ import Testing
       (ReplyHeader.byteCount, { ReplyHeader(unique: 1, bodyByteCount: 0).encode(into: &$0) }),
       (InitAnswer.byteCount, { answer.encode(into: &$0) }),
       (Entry.byteCount, { entry.encode(node: node, into: &$0) }),
-      (CachedAttributes.byteCount, { cached.encode(node: node, into: &$0) }),
-      (CachedAttributes.statxByteCount, { cached.encodeStatx(node: node, into: &$0) }),
+      (CachedAttributes.byteCount, { cached.encode(into: &$0) }),
+      (CachedAttributes.statxByteCount, { cached.encodeStatx(into: &$0) }),
       (Opened.byteCount, { Opened().encode(into: &$0) }),
       (FileSystemStatus.byteCount, { FileSystemStatus().encode(into: &$0) }),
     ]

@@ -44,11 +44,11 @@ final class AllocationDefaults: Sendable {
   }
 
   private static func attributes(of file: File) -> Attributes {
-    var attributes = Attributes(mode: S_IFREG | 0o644)
+    var attributes = Attributes(inode: file.node.rawValue, mode: S_IFREG | 0o644)
     attributes.size = UInt64(file.contents.count)
-    attributes.modificationTime = file.modified
+    attributes.modificationTime = Timestamp(nanosecondsSince1970: file.modified)
     attributes.accessTime = attributes.modificationTime
-    attributes.changeTime = file.changed
+    attributes.changeTime = Timestamp(nanosecondsSince1970: file.changed)
     return attributes
   }
 

@@ -86,7 +86,7 @@ struct FamfsFileSystem: FileSystem {
   }
 
   func create(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ intent: OpenIntent, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ intent: OpenIntent, _ caller: Caller
   ) throws(Errno) -> (entry: Entry, opened: Opened) {
     guard isDefaults(name, in: try NodeNumber(directory)), mayStage else { throw refusal }
     return (try defaults.make(intent), Opened(.none, .directIO))
@@ -103,8 +103,8 @@ struct FamfsFileSystem: FileSystem {
 
   private func attributes(_ number: NodeNumber, _ node: Node) -> Attributes {
     let isDirectory = node.kind == .directory
-    var attributes = Attributes(mode: UInt32(node.permissions) | (isDirectory ? S_IFDIR : S_IFREG))
-    attributes.inode = node.inode(number)
+    var attributes = Attributes(
+      inode: node.inode(number), mode: UInt32(node.permissions) | (isDirectory ? S_IFDIR : S_IFREG))
     attributes.size = isDirectory ? 4096 : min(node.size, UInt64(Int64.max))
     attributes.blocks = node.allocated / 512
     attributes.userID = node.userID
@@ -112,9 +112,9 @@ struct FamfsFileSystem: FileSystem {
     attributes.linkCount = isDirectory ? 2 + node.subdirectories : 1
     // One request may carry 1 MiB, and programs that ask size their buffers by this.
     attributes.blockSize = isDirectory ? 4096 : 1 << 20
-    attributes.accessTime = node.accessed
-    attributes.modificationTime = node.modified
-    attributes.changeTime = node.changed
+    attributes.accessTime = Timestamp(nanosecondsSince1970: node.accessed)
+    attributes.modificationTime = Timestamp(nanosecondsSince1970: node.modified)
+    attributes.changeTime = Timestamp(nanosecondsSince1970: node.changed)
     return attributes
   }
 
@@ -247,7 +247,7 @@ struct FamfsFileSystem: FileSystem {
     Opened(openFiles.open(flags.contains(.directIO) ? handle.union(.direct) : handle), flags)
   }
 
-  func release(_ node: NodeID, _ handle: FileHandle) {
+  func release(_ node: NodeID, _ handle: FileHandle, _ flockOwner: LockOwner?) {
     openFiles.close(handle)
     if handle.flags.contains(.counted), let number = try? NodeNumber(node) { volume.closed(number) }
   }
@@ -288,7 +288,8 @@ struct FamfsFileSystem: FileSystem {
         for range in ranges[..<found.pieces] {
           let memory = try volume.memory(range.device)
           if !isFresh || memory.isPageCache { try memory.invalidate(at: range.offset, count: range.length) }
-          try reply.append(memory.bytes(at: range.offset, count: Int(range.length)))
+          // Mapped for as long as the volume is.
+          try reply.append(memory.bytes(at: range.offset, count: Int(range.length)), keeping: nil)
         }
       }
     }
@@ -445,7 +446,7 @@ extension TimeChange {
   func nanoseconds(now: Int64) -> Int64 {
     switch self {
     case .now: now
-    case .at(let time): time
+    case .at(let time): time.nanosecondsSince1970
     }
   }
 }

@@ -19,10 +19,10 @@ extension StagingFileSystem {
     return try base.open(logged(node), intent, caller)
   }
 
-  func release(_ node: NodeID, _ handle: FileHandle) {
-    guard StagedTree.isStaged(node) else { return base.release(node, handle) }
+  func release(_ node: NodeID, _ handle: FileHandle, _ flockOwner: LockOwner?) {
+    guard StagedTree.isStaged(node) else { return base.release(node, handle, flockOwner) }
     guard handle.flags.contains(.staged) else {
-      if let id = try? logged(node) { base.release(id, handle) }
+      if let id = try? logged(node) { base.release(id, handle, flockOwner) }
       return
     }
     base.openFiles.close(handle)

@@ -30,7 +30,8 @@ extension StagingFileSystem {
     }
     if cookie <= 1 {
       let dots = [own, parent].map {
-        Entry(NodeID(rawValue: $0), Attributes(mode: S_IFDIR | 0o755), nameLifetime: 0, attributeLifetime: 0)
+        Entry(
+          NodeID(rawValue: $0), Attributes(inode: $0, mode: S_IFDIR | 0o755), nameLifetime: 0, attributeLifetime: 0)
       }
       if cookie == 0, reply.add(".".utf8.span.bytes, dots[0], next: 1) == .full { return }
       if reply.add("..".utf8.span.bytes, dots[1], next: 2) == .full { return }

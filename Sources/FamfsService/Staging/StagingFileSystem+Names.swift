@@ -27,11 +27,12 @@ extension StagingFileSystem {
   }
 
   func create(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ intent: OpenIntent, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ intent: OpenIntent, _ caller: Caller
   ) throws(Errno) -> (entry: Entry, opened: Opened) {
-    if directory == .meta { return try base.create(name, in: directory, mode: mode, umask: umask, intent, caller) }
+    if directory == .meta { return try base.create(name, in: directory, new, intent, caller) }
     let entry: Entry
-    do throws(Errno) { entry = try make(name, in: directory, mode, isDirectory: false, isOpen: true, caller) } catch {
+    do throws(Errno) { entry = try make(name, in: directory, new.mode, isDirectory: false, isOpen: true, caller) } catch
+    {
       // It has come into the log since the kernel looked, who shall look again.
       throw error == .exists && !intent.isExclusive ? .stale : error
     }
@@ -39,17 +40,17 @@ extension StagingFileSystem {
   }
 
   func mknod(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, specialDevice: UInt32, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller
   ) throws(Errno) -> Entry {
     // The format has files and directories only.
-    guard mode & S_IFMT == S_IFREG || mode & S_IFMT == 0 else { throw base.refusal }
-    return try make(name, in: directory, mode, isDirectory: false, isOpen: false, caller)
+    guard new.mode & S_IFMT == S_IFREG || new.mode & S_IFMT == 0 else { throw base.refusal }
+    return try make(name, in: directory, new.mode, isDirectory: false, isOpen: false, caller)
   }
 
   func mkdir(
-    _ name: RawSpan, in directory: NodeID, mode: UInt32, umask: UInt32, _ caller: Caller
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller
   ) throws(Errno) -> Entry {
-    try make(name, in: directory, mode, isDirectory: true, isOpen: false, caller)
+    try make(name, in: directory, new.mode, isDirectory: true, isOpen: false, caller)
   }
 
   private func make(

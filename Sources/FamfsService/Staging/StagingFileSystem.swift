@@ -52,15 +52,16 @@ struct StagingFileSystem: FileSystem {
   }
 
   func attributes(_ id: NodeID, _ node: StagedNode, _ tree: borrowing StagedTree) -> Attributes {
-    var attributes = Attributes(mode: node.permissions | (node.isDirectory ? S_IFDIR : S_IFREG))
+    var attributes = Attributes(
+      inode: id.rawValue, mode: node.permissions | (node.isDirectory ? S_IFDIR : S_IFREG))
     attributes.size = node.isDirectory ? 4096 : node.shape.size
     attributes.blocks = node.shape.allocated / 512
     (attributes.userID, attributes.groupID) = (node.userID, node.groupID)
     attributes.linkCount = node.link == nil ? 0 : node.isDirectory ? 2 + tree.subdirectories(of: .staged(id)) : 1
     attributes.blockSize = node.isDirectory ? 4096 : 1 << 20
-    attributes.accessTime = node.accessed
-    attributes.modificationTime = node.modified
-    attributes.changeTime = node.changed
+    attributes.accessTime = Timestamp(nanosecondsSince1970: node.accessed)
+    attributes.modificationTime = Timestamp(nanosecondsSince1970: node.modified)
+    attributes.changeTime = Timestamp(nanosecondsSince1970: node.changed)
     return attributes
   }
 
@@ -142,8 +143,13 @@ struct StagingFileSystem: FileSystem {
     return status
   }
 
-  func forget(_ node: NodeID, _ count: UInt64) {
-    if StagedTree.isStaged(node) { staging.withTree { $0.forget(node, count) } }
+  func forget(_ lookups: Span<LookupCount>) {
+    if staging.isIdle { return }
+    lookups.withUnsafeBufferPointer { lookups in
+      staging.withTree { tree in
+        for lookup in lookups where StagedTree.isStaged(lookup.node) { tree.forget(lookup.node, lookup.count) }
+      }
+    }
   }
 
   /// Unmounted: what is closed by now is there, not a second later.

@@ -1,21 +1,81 @@
 import CLinux
 import Glibc
 import Platform
+import Synchronization
 
 /// Requests over /dev/fuse: one read(2) for each, one writev(2) for each reply.
-public final class DevFuse: Transport {
+public final class DevFuse: Transport, NotificationChannel {
+  /// Slots that requests which are answered later may hold at a time, over those of the threads. When all are held, new
+  /// requests wait.
+  static let mostSlots = 64
+  static let path = "/dev/fuse"
+
   private let descriptor: FileDescriptor
+  /// Slots that are not in use, and how many there are besides.
+  private let spare = Monitor<(free: [DevFuseSlot], made: Int)>(([], 0))
 
   /// Takes over the descriptor of a mounted connection. It must not be O_NONBLOCK, or waiting would spin.
   public init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
-  static let path = "/dev/fuse"
+  // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+  public func queueCount(wanted: Int) -> Int { wanted }
+
+  /// The first queue reads the connection's own descriptor. Each other one has a descriptor with a list of its own of
+  /// requests that are being answered, so that threads do not contend for one. Reading new requests is shared by all.
+  ///
+  /// Where /dev/fuse cannot be opened (any more: by another user, in another root directory) that list is shared, too.
+  public func queue(_ number: Int) throws(Errno) -> DevFuseQueue {
+    if number > 0, let clone = try? FileDescriptor(opening: DevFuse.path, .readWrite),
+      weft_fuse_clone(clone.rawValue, descriptor.rawValue) == 0
+    {
+      return DevFuseQueue(clone, of: self)
+    }
+    return DevFuseQueue(FileDescriptor(owning: try retrying { weft_duplicate(descriptor.rawValue) }), of: self)
+  }
 
   // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-  public func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Received {
+  public var notifications: (any NotificationChannel)? { self }
+
+  // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+  public func notify(_ message: UnsafeRawBufferPointer) throws(Errno) {
+    try retrying { write(descriptor.rawValue, message.baseAddress, message.count) }
+  }
+
+  /// A slot in place of one that is held; waits for one if there are too many.
+  fileprivate func takeSlot() -> DevFuseSlot {
+    spare.wait { spare in
+      if let slot = spare.free.popLast() { return slot }
+      guard spare.made < DevFuse.mostSlots else { return nil }
+      spare.made += 1
+      return DevFuseSlot(of: self)
+    }
+  }
+
+  fileprivate func giveBack(_ slot: DevFuseSlot) { spare.change { $0.free.append(slot) } }
+}
+
+/// One thread's descriptor of a connection.
+public final class DevFuseQueue: RequestQueue {
+  private let descriptor: FileDescriptor
+  private let transport: DevFuse
+  private var slot: DevFuseSlot
+
+  fileprivate init(_ descriptor: consuming FileDescriptor, of transport: DevFuse) {
+    self.descriptor = descriptor
+    self.transport = transport
+    slot = DevFuseSlot(of: transport)
+  }
+
+  // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
+  public func next() throws(Errno) -> Arrival {
+    if slot.isHeld() { slot = transport.takeSlot() }
+    let slot = slot
     while true {
-      let count = read(descriptor.rawValue, buffer.baseAddress, buffer.count)
-      if count >= 0 { return .request(count) }
+      let count = read(descriptor.rawValue, slot.request.baseAddress, slot.request.count)
+      if count >= 0 {
+        slot.begin(count, on: descriptor.rawValue)
+        return .request(slot)
+      }
       switch Errno.current {
       case .interrupted, .tryAgain: continue
       case .noEntry: continue  // the request was interrupted between being queued and being read
@@ -25,26 +85,85 @@ public final class DevFuse: Transport {
       }
     }
   }
+}
 
-  // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
-  public func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
-    try retrying { writev(descriptor.rawValue, parts.baseAddress, Int32(parts.count)) }
+/// The memory of one request over /dev/fuse.
+private final class DevFuseSlot: RequestSlot, @unchecked Sendable {
+  /// Whether a request is in the slot, and whether its thread took another one meanwhile.
+  private enum State: UInt8, AtomicRepresentable {
+    case idle
+    case busy
+    case held
+  }
+
+  private let state = Atomic(State.idle)
+  /// It lives as long as the session, which has all slots answered before it ends.
+  private unowned(unsafe) let transport: DevFuse
+  /// The descriptor that the request came from: its answer goes there.
+  private var descriptor: Int32 = -1
+  private let room: UnsafeMutableRawBufferPointer
+  private let body: UnsafeMutableRawBufferPointer
+
+  init(of transport: DevFuse) {
+    let page = pageSize
+    // The data of a WRITE, behind 40 bytes of header and 40 of its own struct, starts a page.
+    let lead = RequestHeader.byteCount + WriteRequest.byteCount
+    room = .allocate(byteCount: page + SessionSettings.maxTransfer, alignment: page)
+    body = .allocate(byteCount: SessionSettings.maxTransfer, alignment: page)
+    self.transport = transport
+    super.init(request: UnsafeMutableRawBufferPointer(rebasing: room[(page - lead)...]), body: body)
+  }
+
+  deinit {
+    room.deallocate()
+    body.deallocate()
+  }
+
+  func begin(_ count: Int, on descriptor: Int32) {
+    requestCount = count
+    self.descriptor = descriptor
+    state.store(.busy, ordering: .relaxed)
+  }
+
+  /// Whether the request is under way still. Then the slot goes to the spare ones when it is freed, and not back to its
+  /// thread.
+  func isHeld() -> Bool {
+    if state.load(ordering: .acquiring) == .idle { return false }
+    return state.compareExchange(expected: .busy, desired: .held, ordering: .acquiringAndReleasing).exchanged
+  }
+
+  override func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
+    try retrying { writev(descriptor, parts.baseAddress, Int32(parts.count)) }
   }
 
   /// The device pins the pages of a reply, which PFN mappings (a PCI BAR through sysfs) do not allow. When that fails in
   /// the middle of a reply, the kernel has given the waiting process EIO already and takes no second reply.
-  public func canSend(from range: UnsafeRawBufferPointer) -> Bool { weft_can_pin(range.baseAddress) }
+  override func canSend(from range: UnsafeRawBufferPointer) -> Bool { weft_can_pin(range.baseAddress) }
 
-  /// A descriptor with a queue of its own of requests that are being answered, so that threads do not contend for one.
-  /// Reading new requests is shared by all.
-  ///
-  /// Where /dev/fuse cannot be opened (any more: by another user, in another root directory) the queue is shared, too.
-  public func another() throws(Errno) -> DevFuse {
-    if let clone = try? FileDescriptor(opening: DevFuse.path, .readWrite),
-      weft_fuse_clone(clone.rawValue, descriptor.rawValue) == 0
-    {
-      return DevFuse(clone)
-    }
-    return DevFuse(FileDescriptor(owning: try retrying { weft_duplicate(descriptor.rawValue) }))
+  override func free() {
+    if state.exchange(.idle, ordering: .acquiringAndReleasing) == .held { transport.giveBack(self) }
   }
+
+  override func forWaiting() -> RequestSlot? { WaitingSlot(descriptor) }
+}
+
+/// Enough for an answer that is a header alone.
+private final class WaitingSlot: RequestSlot, @unchecked Sendable {
+  private let descriptor: Int32
+  /// Itself, while the request waits.
+  private var itself: WaitingSlot?
+
+  init(_ descriptor: Int32) {
+    self.descriptor = descriptor
+    super.init(
+      request: UnsafeMutableRawBufferPointer(start: nil, count: 0),
+      body: UnsafeMutableRawBufferPointer(start: nil, count: 0), mostRanges: 1)
+    itself = self
+  }
+
+  override func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
+    try retrying { writev(descriptor, parts.baseAddress, Int32(parts.count)) }
+  }
+
+  override func free() { itself = nil }
 }

@@ -1,38 +1,65 @@
 import Glibc
 import Platform
 
-/// How requests arrive and replies leave. A transport knows the frame of a message (nothing but its length) and no file
-/// system.
-public protocol Transport: Sendable {
-  /// Waits for a request and puts it, header first, at the start of `buffer`.
-  /// - Parameter buffer: has room for the largest request; its 80th byte starts a page.
-  /// - Throws: what makes this transport useless from now on. What passes (EINTR) it tries again itself.
-  func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Received
+/// How requests arrive and replies leave: one value for each mount, or each device of a virtual machine. A transport knows
+/// the frame of a message (nothing but its length) and no file system.
+public protocol Transport: AnyObject, Sendable {
+  /// One thread's share of the requests.
+  associatedtype Queue: RequestQueue
 
-  /// Sends a reply or a notification as one message.
-  /// - Parameter parts: first the header, then up to `ReadReply.maxRanges` ranges of memory.
-  /// - Throws: ENOENT when nobody waits for it (any more); EFAULT when a range could not be read.
-  func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno)
+  /// How many queues to serve.
+  /// - Parameter wanted: as many as the caller would like; at least 1.
+  func queueCount(wanted: Int) -> Int
 
-  /// Whether memory like this can be a range of a reply. A transport that would lose the reply to find out (rather than
-  /// throw EFAULT and take another) must know.
-  func canSend(from range: UnsafeRawBufferPointer) -> Bool
+  /// A queue, by its number from 0 on. Asked for once each, before the session begins.
+  /// - Throws: what keeps the session from beginning.
+  func queue(_ number: Int) throws(Errno) -> Queue
 
-  /// One more way into the same session, for one more thread.
-  func another() throws(Errno) -> Self
+  /// INIT has been answered in these terms; called before the answer is sent. By default nothing.
+  func negotiated(_ agreement: Agreement)
+
+  /// Whether a session may follow another: after DESTROY or a reset INIT may come again.
+  var isRestartable: Bool { get }
+
+  /// How many requests may wait for locks at a time, where each holds a slot. Where INTERRUPT never comes and all slots wait,
+  /// no unlock would get in any more. By default 1024.
+  var mostWaiting: Int { get }
+
+  /// Where notifications are sent; nil when the other side takes none.
+  var notifications: (any NotificationChannel)? { get }
 }
 
 extension Transport {
-  /// Yes.
-  public func canSend(from range: UnsafeRawBufferPointer) -> Bool { true }
+  /// Nothing.
+  public func negotiated(_ agreement: Agreement) {}
+  /// No.
+  public var isRestartable: Bool { false }
+  /// 1024.
+  public var mostWaiting: Int { 1024 }
+}
+
+/// One thread's share of a transport's requests.
+public protocol RequestQueue: AnyObject {
+  /// Waits for what comes next.
+  /// - Throws: what makes this queue useless from now on. What passes (EINTR) it tries again itself.
+  func next() throws(Errno) -> Arrival
 }
 
 /// What came out of waiting for a request.
-public enum Received: Equatable, Sendable {
-  /// A request of this many bytes.
-  case request(Int)
+public enum Arrival {
+  /// A request: `requestCount` bytes of the slot's `request`, and `data`. The slot is the session's until it is freed.
+  case request(RequestSlot)
+  /// The other side began anew, as a virtual machine's driver does: what it knew is gone. INIT may come again.
+  case reset
   /// There will be no more.
   case end(Ending)
+}
+
+/// Where notifications go.
+public protocol NotificationChannel: Sendable {
+  /// Sends a notification as one message.
+  /// - Throws: ENOENT when the kernel does not know what it names.
+  func notify(_ message: UnsafeRawBufferPointer) throws(Errno)
 }
 
 /// Why a session ended.

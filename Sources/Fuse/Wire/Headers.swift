@@ -18,6 +18,12 @@ struct RequestHeader: Equatable {
   /// Bytes of extensions at the request's end (since 7.38).
   let extensionByteCount: Int
 
+  /// A header of nothing, until a request comes.
+  init() {
+    (length, opcode, unique, node, extensionByteCount) = (0, 0, 0, NodeID(rawValue: 0), 0)
+    caller = Caller(userID: 0, groupID: 0, processID: 0)
+  }
+
   /// Reads the header; nil when there are too few bytes for one.
   init?(parsing bytes: RawSpan) {
     guard let header = try? bytes.load(fuse_in_header.self) else { return nil }

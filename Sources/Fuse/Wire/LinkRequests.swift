@@ -44,14 +44,12 @@ struct LinkRequest {
 /// `struct fuse_create_in` of TMPFILE. The name that follows it is "/" and means nothing.
 struct TmpfileRequest {
   let intent: OpenIntent
-  let mode: UInt32
-  let umask: UInt32
+  let node: NewNode
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_create_in.self)
     intent = OpenIntent(flags: body.flags, killsSetID: body.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0)
-    mode = body.mode
-    umask = body.umask
+    node = NewNode(mode: body.mode, umask: body.umask)
     _ = try bytes.string(from: fuse_create_in.byteCount)
   }
 }

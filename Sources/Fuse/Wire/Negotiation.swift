@@ -20,8 +20,7 @@ public struct InitFlags: OptionSet, Sendable {
   public static let atomicTruncate = InitFlags(FUSE_ATOMIC_O_TRUNC)
   /// FUSE_BIG_WRITES: writes of more than a page.
   public static let bigWrites = InitFlags(FUSE_BIG_WRITES)
-  /// FUSE_DONT_MASK: the umask is the server's to apply. Never wanted: it serves default ACLs alone, which replace
-  /// the umask, and nothing here has them.
+  /// FUSE_DONT_MASK: the umask is the server's to apply, because a default ACL replaces it.
   public static let dontMask = InitFlags(FUSE_DONT_MASK)
   /// FUSE_FLOCK_LOCKS: flock(2) locks are the server's business.
   public static let flockLocks = InitFlags(FUSE_FLOCK_LOCKS)
@@ -35,7 +34,7 @@ public struct InitFlags: OptionSet, Sendable {
   public static let readdirplusAuto = InitFlags(FUSE_READDIRPLUS_AUTO)
   /// FUSE_ASYNC_DIO: direct I/O in several requests at a time.
   public static let asyncDirectIO = InitFlags(FUSE_ASYNC_DIO)
-  /// FUSE_WRITEBACK_CACHE: the kernel gathers writes. Never wanted: written data must reach the memory at once.
+  /// FUSE_WRITEBACK_CACHE: the kernel gathers writes, and keeps times and sizes.
   public static let writebackCache = InitFlags(FUSE_WRITEBACK_CACHE)
   /// FUSE_NO_OPEN_SUPPORT: ENOSYS to OPEN ends all opening.
   public static let noOpen = InitFlags(FUSE_NO_OPEN_SUPPORT)
@@ -74,11 +73,19 @@ public struct InitFlags: OptionSet, Sendable {
   /// FUSE_HAS_SYNCFS: sync(2) and syncfs(2) ask the server.
   public static let syncFileSystem = InitFlags(WEFT_FUSE_HAS_SYNCFS)
 
-  /// What every session wants if the kernel offers it. Locks are not among them: the kernel keeps those that are local.
+  /// What every session wants if the kernel offers it.
   static let usual: InitFlags = [
     .asyncRead, .bigWrites, .readdirplus, .readdirplusAuto, .asyncDirectIO, .parallelDirectoryOperations,
-    .abortError, .maxPages, .handleKillPrivilegesV2, .initExtension, .expireOnly, .directIOAllowMmap,
-    .syncFileSystem,
+    .abortError, .maxPages, .handleKillPrivilegesV2, .setxattrExtension, .initExtension, .expireOnly,
+    .directIOAllowMmap, .syncFileSystem, .directoryIoctl,
+  ]
+
+  /// What each trait wants besides.
+  static let ofTraits: [(FileSystemTraits, InitFlags)] = [
+    (.withoutOpen, .noOpen), (.withoutOpendir, .noOpendir), (.explicitInvalidation, .explicitInvalidation),
+    (.memoryMaps, .daxFileMaps), (.writeBack, .writebackCache), (.posixACL, [.posixACL, .dontMask]),
+    (.securityContext, .securityContext), (.posixLocks, .posixLocks), (.flockLocks, .flockLocks),
+    (.cachedSymlinks, .cacheSymlinks), (.autoInvalidation, .autoInvalidateData),
   ]
 }
 
@@ -165,8 +172,10 @@ struct Negotiation: Sendable {
   /// Since then a request's header says how long its extensions are.
   private static let extensionMinor: UInt32 = 38
 
-  /// The agreement, once there is one.
+  /// The last agreement.
   private(set) var agreement: Agreement?
+  /// Whether it still holds.
+  private(set) var isAgreed = false
   private let settings: SessionSettings
   private let wanted: InitFlags
   private let pageSize: Int
@@ -174,23 +183,19 @@ struct Negotiation: Sendable {
   init(_ settings: SessionSettings, _ traits: FileSystemTraits, pageSize: Int) {
     self.settings = settings
     self.pageSize = pageSize
-    var wanted = InitFlags.usual
-    if traits.contains(.withoutOpen) { wanted.insert(.noOpen) }
-    if traits.contains(.withoutOpendir) { wanted.insert(.noOpendir) }
-    if traits.contains(.explicitInvalidation) { wanted.insert(.explicitInvalidation) }
-    if traits.contains(.memoryMaps) { wanted.insert(.daxFileMaps) }
-    self.wanted = wanted
+    wanted = InitFlags.ofTraits.reduce(InitFlags.usual) { traits.contains($1.0) ? $0.union($1.1) : $0 }
   }
 
   /// Answers one offer. A kernel with a newer major version gets ours and is expected to offer again.
   /// - Throws: EPROTO for versions before 7.31 (Linux 5.4), and for a second INIT after an agreement.
   mutating func answer(_ offer: InitOffer) throws(Errno) -> InitAnswer {
-    guard agreement == nil else { throw .protocolError }
+    guard !isAgreed else { throw .protocolError }
     if offer.major > Negotiation.major { return reply(minor: Negotiation.newestMinor, flags: []) }
     guard offer.major == Negotiation.major, offer.minor >= Negotiation.oldestMinor else { throw .protocolError }
     let minor = min(offer.minor, Negotiation.newestMinor)
     let flags = Negotiation.possible(wanted.intersection(offer.flags), minor: minor)
     agreement = Agreement(minor: minor, flags: flags)
+    isAgreed = true
     return reply(minor: minor, flags: flags)
   }
 
@@ -202,8 +207,8 @@ struct Negotiation: Sendable {
     return flags
   }
 
-  /// Forgets the agreement: after DESTROY a guest's next mount begins anew.
-  mutating func reset() { agreement = nil }
+  /// The agreement is over: after DESTROY a guest's next mount begins anew.
+  mutating func reset() { isAgreed = false }
 
   private func reply(minor: UInt32, flags: InitFlags) -> InitAnswer {
     InitAnswer(

@@ -56,13 +56,9 @@ func checkRange(at offset: UInt64, count: Int) throws(Errno) {
   guard !overflow, end <= UInt64(Int64.max) else { throw .invalidArgument }
 }
 
-/// Nanoseconds since 1970 of the protocol's seconds and nanoseconds; times that do not fit become the first or last.
+/// The protocol's seconds, which are signed, and nanoseconds.
 /// - Throws: EINVAL when the nanoseconds are a second or more.
-func nanoseconds(seconds: UInt64, nanoseconds: UInt32) throws(Errno) -> Int64 {
+func timestamp(seconds: UInt64, nanoseconds: UInt32) throws(Errno) -> Timestamp {
   guard nanoseconds < 1_000_000_000 else { throw .invalidArgument }
-  let whole = Int64(bitPattern: seconds)
-  let (scaled, tooFar) = whole.multipliedReportingOverflow(by: 1_000_000_000)
-  let (sum, over) = scaled.addingReportingOverflow(Int64(nanoseconds))
-  if tooFar || over { return whole < 0 ? .min : .max }
-  return sum
+  return Timestamp(seconds: Int64(bitPattern: seconds), nanoseconds: nanoseconds)
 }

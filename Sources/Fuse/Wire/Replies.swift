@@ -6,10 +6,10 @@ import Platform
 
 extension Attributes {
   /// `struct fuse_attr`.
-  func encoded(node: NodeID) -> fuse_attr {
-    let (access, modification, change) = (WireTime(accessTime), WireTime(modificationTime), WireTime(changeTime))
+  var encoded: fuse_attr {
+    let (access, modification, change) = (accessTime, modificationTime, changeTime)
     var attr = fuse_attr()
-    attr.ino = inode ?? node.rawValue
+    attr.ino = inode
     attr.size = size
     attr.blocks = blocks
     attr.atime = UInt64(bitPattern: access.seconds)
@@ -25,19 +25,6 @@ extension Attributes {
     attr.rdev = specialDevice
     attr.blksize = blockSize
     return attr
-  }
-}
-
-/// A time since 1970 in the protocol's two parts.
-struct WireTime: Equatable {
-  let seconds: Int64
-  let nanoseconds: UInt32
-
-  /// Nanoseconds count upwards also before 1970.
-  init(_ time: Int64) {
-    let (quotient, remainder) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
-    seconds = remainder < 0 ? quotient - 1 : quotient
-    nanoseconds = UInt32(remainder < 0 ? remainder + 1_000_000_000 : remainder)
   }
 }
 
@@ -66,7 +53,7 @@ extension Entry {
     out.entry_valid_nsec = name.nanoseconds
     out.attr_valid = rest.seconds
     out.attr_valid_nsec = rest.nanoseconds
-    out.attr = attributes.encoded(node: self.node)
+    out.attr = attributes.encoded
     bytes.store(out, at: start)
   }
 }
@@ -77,28 +64,28 @@ extension CachedAttributes {
   /// Bytes of `struct fuse_statx_out`.
   static var statxByteCount: Int { fuse_statx_out.byteCount }
 
-  func encode(node: NodeID, into bytes: inout MutableRawSpan) {
+  func encode(into bytes: inout MutableRawSpan) {
     let valid = WireLifetime(lifetime)
     var out = fuse_attr_out()
     out.attr_valid = valid.seconds
     out.attr_valid_nsec = valid.nanoseconds
-    out.attr = attributes.encoded(node: node)
+    out.attr = attributes.encoded
     bytes.store(out)
   }
 
-  func encodeStatx(node: NodeID, into bytes: inout MutableRawSpan) {
+  func encodeStatx(into bytes: inout MutableRawSpan) {
     let valid = WireLifetime(lifetime)
     var out = fuse_statx_out()
     out.attr_valid = valid.seconds
     out.attr_valid_nsec = valid.nanoseconds
-    out.stat = attributes.encodedStatx(node: node)
+    out.stat = attributes.encodedStatx
     bytes.store(out)
   }
 }
 
 extension Attributes {
   /// `struct fuse_statx`.
-  fileprivate func encodedStatx(node: NodeID) -> fuse_statx {
+  fileprivate var encodedStatx: fuse_statx {
     var stat = fuse_statx()
     stat.mask = UInt32(WEFT_STATX_BASIC_STATS) | (birthTime == nil ? 0 : UInt32(WEFT_STATX_BTIME))
     stat.blksize = blockSize
@@ -106,13 +93,13 @@ extension Attributes {
     stat.uid = userID
     stat.gid = groupID
     stat.mode = UInt16(truncatingIfNeeded: mode)
-    stat.ino = inode ?? node.rawValue
+    stat.ino = inode
     stat.size = size
     stat.blocks = blocks
-    stat.atime = WireTime(accessTime).statx
-    stat.btime = WireTime(birthTime ?? 0).statx
-    stat.ctime = WireTime(changeTime).statx
-    stat.mtime = WireTime(modificationTime).statx
+    stat.atime = accessTime.statx
+    stat.btime = (birthTime ?? .epoch).statx
+    stat.ctime = changeTime.statx
+    stat.mtime = modificationTime.statx
     // The protocol's rdev is the kernel's new_encode_dev: 8 low bits of minor, 12 of major, 12 more of minor.
     stat.rdev_major = specialDevice >> 8 & 0xfff
     stat.rdev_minor = specialDevice & 0xff | specialDevice >> 12 & 0xfff00
@@ -120,7 +107,7 @@ extension Attributes {
   }
 }
 
-extension WireTime {
+extension Timestamp {
   fileprivate var statx: fuse_sx_time { fuse_sx_time(tv_sec: seconds, tv_nsec: nanoseconds, __reserved: 0) }
 }
 

@@ -28,9 +28,6 @@ struct StatxRequest {
 struct SetattrRequest {
   let handle: FileHandle?
   let changes: AttributeChanges
-  /// The last change of attributes, nanoseconds since 1970. A kernel with the write-back cache sends it with the
-  /// modification time.
-  let changeTime: Int64?
 
   /// FATTR_* in linux/fuse.h.
   private struct Valid: OptionSet {
@@ -60,15 +57,16 @@ struct SetattrRequest {
     if valid.contains(.accessTimeNow) {
       changes.accessTime = .now
     } else if valid.contains(.accessTime) {
-      changes.accessTime = .at(try nanoseconds(seconds: body.atime, nanoseconds: body.atimensec))
+      changes.accessTime = .at(try timestamp(seconds: body.atime, nanoseconds: body.atimensec))
     }
     if valid.contains(.modificationTimeNow) {
       changes.modificationTime = .now
     } else if valid.contains(.modificationTime) {
-      changes.modificationTime = .at(try nanoseconds(seconds: body.mtime, nanoseconds: body.mtimensec))
+      changes.modificationTime = .at(try timestamp(seconds: body.mtime, nanoseconds: body.mtimensec))
     }
-    changeTime =
-      valid.contains(.changeTime) ? try nanoseconds(seconds: body.ctime, nanoseconds: body.ctimensec) : nil
+    if valid.contains(.changeTime) {
+      changes.changeTime = try timestamp(seconds: body.ctime, nanoseconds: body.ctimensec)
+    }
     if valid.contains(.mode) { changes.mode = body.mode }
     if valid.contains(.userID) { changes.userID = body.uid }
     if valid.contains(.groupID) { changes.groupID = body.gid }
@@ -79,30 +77,26 @@ struct SetattrRequest {
 
 /// `struct fuse_mknod_in`; the name follows it.
 struct MknodRequest {
-  let mode: UInt32
-  let specialDevice: UInt32
-  let umask: UInt32
+  let node: NewNode
   let name: Range<Int>
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_mknod_in.self)
-    mode = body.mode
-    specialDevice = body.rdev
-    umask = body.umask
+    var node = NewNode(mode: body.mode, umask: body.umask)
+    node.specialDevice = body.rdev
+    self.node = node
     name = try bytes.entryName(from: fuse_mknod_in.byteCount)
   }
 }
 
 /// `struct fuse_mkdir_in`; the name follows it.
 struct MkdirRequest {
-  let mode: UInt32
-  let umask: UInt32
+  let node: NewNode
   let name: Range<Int>
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_mkdir_in.self)
-    mode = body.mode
-    umask = body.umask
+    node = NewNode(mode: body.mode, umask: body.umask)
     name = try bytes.entryName(from: fuse_mkdir_in.byteCount)
   }
 }
@@ -110,15 +104,13 @@ struct MkdirRequest {
 /// `struct fuse_create_in`; the name follows it.
 struct CreateRequest {
   let intent: OpenIntent
-  let mode: UInt32
-  let umask: UInt32
+  let node: NewNode
   let name: Range<Int>
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_create_in.self)
     intent = OpenIntent(flags: body.flags, killsSetID: body.open_flags & UInt32(FUSE_OPEN_KILL_SUIDGID) != 0)
-    mode = body.mode
-    umask = body.umask
+    node = NewNode(mode: body.mode, umask: body.umask)
     name = try bytes.entryName(from: fuse_create_in.byteCount)
   }
 }
@@ -182,7 +174,8 @@ struct WriteRequest {
   let count: Int
   let intent: WriteIntent
 
-  init(parsing bytes: RawSpan) throws(Errno) {
+  /// - Parameter dataElsewhere: bytes of the data that do not follow, because they lie in pieces of their own.
+  init(parsing bytes: RawSpan, dataElsewhere: Int = 0) throws(Errno) {
     let body = try bytes.load(fuse_write_in.self)
     handle = FileHandle(rawValue: body.fh)
     offset = body.offset
@@ -190,7 +183,9 @@ struct WriteRequest {
     intent = WriteIntent(
       flags: body.flags, killsSetID: body.write_flags & UInt32(FUSE_WRITE_KILL_SUIDGID) != 0,
       isWriteBack: body.write_flags & UInt32(FUSE_WRITE_CACHE) != 0)
-    guard bytes.byteCount - WriteRequest.byteCount == count else { throw .protocolError }
+    guard bytes.byteCount - WriteRequest.byteCount + dataElsewhere == count, count <= SessionSettings.maxTransfer else {
+      throw .protocolError
+    }
     try checkRange(at: offset, count: count)
   }
 }
@@ -199,12 +194,13 @@ struct WriteRequest {
 struct ReleaseRequest {
   let handle: FileHandle
   /// Whose flock(2) locks are dropped; nil if there are none.
-  let flockOwner: UInt64?
+  let flockOwner: LockOwner?
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_release_in.self)
     handle = FileHandle(rawValue: body.fh)
-    flockOwner = body.release_flags & UInt32(FUSE_RELEASE_FLOCK_UNLOCK) != 0 ? body.lock_owner : nil
+    let unlocks = body.release_flags & UInt32(FUSE_RELEASE_FLOCK_UNLOCK) != 0
+    flockOwner = unlocks ? LockOwner(rawValue: body.lock_owner) : nil
   }
 }
 
@@ -212,12 +208,12 @@ struct ReleaseRequest {
 struct FlushRequest {
   let handle: FileHandle
   /// Whose fcntl(2) locks are dropped.
-  let lockOwner: UInt64
+  let lockOwner: LockOwner
 
   init(parsing bytes: RawSpan) throws(Errno) {
     let body = try bytes.load(fuse_flush_in.self)
     handle = FileHandle(rawValue: body.fh)
-    lockOwner = body.lock_owner
+    lockOwner = LockOwner(rawValue: body.lock_owner)
   }
 }
 
@@ -325,12 +321,5 @@ struct BatchForgetRequest {
     count = Int(try bytes.load(fuse_batch_forget_in.self).count)
     let (size, overflow) = count.multipliedReportingOverflow(by: fuse_forget_one.byteCount)
     guard !overflow, size <= bytes.byteCount - BatchForgetRequest.byteCount else { throw .protocolError }
-  }
-
-  /// The pair at `index`, which is less than `count`.
-  func pair(_ index: Int, in bytes: RawSpan) -> (node: NodeID, count: UInt64) {
-    let offset = BatchForgetRequest.byteCount + index * fuse_forget_one.byteCount
-    let pair = bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: fuse_forget_one.self)
-    return (NodeID(rawValue: pair.nodeid), pair.nlookup)
   }
 }

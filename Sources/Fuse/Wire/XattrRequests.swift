@@ -16,10 +16,7 @@ extension RawSpan {
 struct SetxattrRequest {
   let name: Range<Int>
   let value: Range<Int>
-  /// Whether there must be no such attribute yet: XATTR_CREATE.
-  let creates: Bool
-  /// Whether there must be one: XATTR_REPLACE.
-  let replaces: Bool
+  let mode: XattrMode
   /// Whether an ACL that is set clears setgid: FUSE_SETXATTR_ACL_KILL_SGID.
   let killsSetGID: Bool
 
@@ -30,8 +27,8 @@ struct SetxattrRequest {
     let body = try bytes.load(fuse_setxattr_in.self, first: start)
     let (create, replace) = (UInt32(WEFT_XATTR_CREATE), UInt32(WEFT_XATTR_REPLACE))
     guard body.flags & ~(create | replace) == 0 else { throw .invalidArgument }
-    creates = body.flags & create != 0
-    replaces = body.flags & replace != 0
+    // Both at once never succeeds: the kernel looks for the first, and then for the second.
+    mode = body.flags & create != 0 ? .create : body.flags & replace != 0 ? .replace : .set
     killsSetGID = body.setxattr_flags & UInt32(FUSE_SETXATTR_ACL_KILL_SGID) != 0
     name = try bytes.xattrName(from: start, isLast: false)
     value = (name.upperBound + 1)..<bytes.byteCount

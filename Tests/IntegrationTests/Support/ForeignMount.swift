@@ -52,7 +52,8 @@ final class Liar: FileSystem {
   init(size: UInt64, map: [UInt8]) { (self.size, self.map) = (size, map) }
 
   private func attributes(_ node: NodeID) -> Attributes {
-    var attributes = Attributes(mode: node == .root ? S_IFDIR | 0o755 : S_IFREG | 0o666)
+    var attributes = Attributes(
+      inode: node.rawValue, mode: node == .root ? S_IFDIR | 0o755 : S_IFREG | 0o666)
     attributes.size = node == .root ? 0 : size
     return attributes
   }

@@ -56,7 +56,8 @@ final class PoisonedFile: FileSystem {
   }
 
   private func attributes(_ node: NodeID) -> Attributes {
-    var attributes = Attributes(mode: node == PoisonedFile.node ? S_IFREG | 0o600 : S_IFDIR | 0o755)
+    var attributes = Attributes(
+      inode: node.rawValue, mode: node == PoisonedFile.node ? S_IFREG | 0o600 : S_IFDIR | 0o755)
     attributes.size = node == PoisonedFile.node ? size : 4096
     return attributes
   }
@@ -116,7 +117,7 @@ final class PoisonedFile: FileSystem {
 final class PoisonedVolume {
   let volume: TestVolume
   let file: PoisonedFile
-  private let notifier: Notifier<DevFuse>
+  private let notifier: Notifier
 
   fileprivate init(_ volume: TestVolume, _ file: PoisonedFile, _ door: DevFuse) {
     (self.volume, self.file) = (volume, file)

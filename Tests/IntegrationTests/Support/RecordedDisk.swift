@@ -84,7 +84,8 @@ final class RecordedDisk: FileSystem {
   }
 
   private func attributes(_ node: NodeID) -> Attributes {
-    var attributes = Attributes(mode: node == RecordedDisk.node ? S_IFREG | 0o600 : S_IFDIR | 0o755)
+    var attributes = Attributes(
+      inode: node.rawValue, mode: node == RecordedDisk.node ? S_IFREG | 0o600 : S_IFDIR | 0o755)
     attributes.size = node == RecordedDisk.node ? size : 4096
     return attributes
   }

@@ -1,0 +1,122 @@
+import CLinux
+import Glibc
+import Platform
+import Synchronization
+
+/// The memory of one request from its arrival to its answer, and the way that the answer takes. A transport owns its slots
+/// and uses each again and again, so that no request allocates.
+///
+/// A transport subclasses it. The session is told of a request by an `Exchange`, of which there is one for each: whatever
+/// becomes of it, the slot is answered once or discarded once, and then free again.
+open class RequestSlot: @unchecked Sendable {
+  /// Where requests arrive, header first. Private memory: what a guest could change while it is parsed is copied here.
+  public let request: UnsafeMutableRawBufferPointer
+  /// Bytes of the request that are in `request`: all of them but the data of a WRITE, if that lies in `data`.
+  public final var requestCount = 0
+  /// The data of a WRITE where it lies elsewhere, in one or more pieces; the transport may reach the memory until the slot is
+  /// free. A guest may change it at any time.
+  public final var data: [UnsafeRawBufferPointer] = []
+  let replies: ReplyMemory
+
+  // The session's, while the request is under way.
+  final var header = RequestHeader()
+  final var arrival: UInt64 = 0
+  /// The thread that took the request; it lives as long as the session.
+  final unowned(unsafe) var thread: ServingThread?
+  /// It lives until all requests are answered, and longer.
+  final unowned(unsafe) var server: (any ExchangeServer)?
+  /// Whether the file system has it: the session cannot end before it is over.
+  final var isInFlight = false
+  /// Whether it counts among those that wait for locks.
+  final var isWaiting = false
+  /// What keeps the memory of the reply's ranges.
+  final var owners: [any AnyObject & Sendable] = []
+
+  /// A slot over memory that outlives it.
+  /// - Parameters:
+  ///   - request: room for the largest request that does not lie in `data`.
+  ///   - body: where replies are built: 1 MiB, and page-aligned. A transport that answers from memory of its own (the
+  ///     payload of an io_uring queue) gives that.
+  ///   - mostRanges: how many ranges of memory a reply may have.
+  public init(
+    request: UnsafeMutableRawBufferPointer, body: UnsafeMutableRawBufferPointer,
+    mostRanges: Int = ReadReply.maxRanges
+  ) {
+    self.request = request
+    replies = ReplyMemory(body: body, mostRanges: mostRanges)
+  }
+
+  deinit { replies.deallocate() }
+
+  /// Whether the other side waits for an answer: a reply to number zero would be a notification.
+  final var isAnswered: Bool {
+    header.unique != 0 && Opcode(rawValue: header.opcode)?.isAnswered ?? true
+  }
+
+  /// Sends a reply as one message. Called by any thread, once for each request that is answered.
+  /// - Parameter parts: first the header, then up to `ReadReply.maxRanges` ranges of memory. None of it is used any more
+  ///   when this has returned.
+  /// - Throws: ENOENT when nobody waits for it (any more); EFAULT when a range could not be read: another try may follow.
+  open func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
+    preconditionFailure("a transport's slot sends")
+  }
+
+  /// Whether memory like this can be a range of a reply. A transport that would lose the reply to find out (rather than
+  /// throw EFAULT and take another) must know.
+  open func canSend(from range: UnsafeRawBufferPointer) -> Bool { true }
+
+  /// The request is answered, or discarded: the slot may hold another one. Called by any thread, once for each request.
+  open func free() {}
+
+  /// Another slot that answers the same request, for one that waits long and needs no more than an answer without a body.
+  /// This one is then freed. By default nil: the slot itself has to wait.
+  open func forWaiting() -> RequestSlot? { nil }
+}
+
+/// Who handles the requests of a slot: a session.
+protocol ExchangeServer: AnyObject, Sendable {
+  /// Sends the ranges of a read's reply that stand in the slot.
+  func finishRead(_ slot: RequestSlot, ranges: Int, byteCount: Int)
+  /// Sends `count` bytes of the slot's body.
+  func finish(_ slot: RequestSlot, byteCount: Int, written: Int)
+  /// Sends an error.
+  func fail(_ slot: RequestSlot, _ error: Errno)
+}
+
+/// One request, from its arrival to its answer: whoever has it owes the answer. If it is dropped, that is EIO.
+struct Exchange: ~Copyable, @unchecked Sendable {
+  /// The transport keeps its slots for as long as a session runs, and a session ends when all are answered.
+  private var reference: Unmanaged<RequestSlot>
+
+  init(_ slot: RequestSlot) { reference = Unmanaged.passUnretained(slot) }
+
+  deinit { reference._withUnsafeGuaranteedRef { $0.server?.fail($0, .inputOutput) } }
+
+  /// The slot, to look at.
+  var slot: RequestSlot { reference.takeUnretainedValue() }
+
+  /// The slot, with the duty to answer.
+  consuming func take() -> RequestSlot {
+    let slot = reference.takeUnretainedValue()
+    discard self
+    return slot
+  }
+
+  /// The same request in a slot that can wait for long.
+  /// - Returns: whether it is in another one, and the transport's slot is free.
+  mutating func moveForWaiting() -> Bool {
+    guard let light = slot.forWaiting() else { return false }
+    let slot = slot
+    (light.header, light.arrival, light.thread, light.server) = (slot.header, slot.arrival, slot.thread, slot.server)
+    (light.isInFlight, slot.isInFlight) = (slot.isInFlight, false)
+    reference = Unmanaged.passUnretained(light)
+    slot.free()
+    return true
+  }
+
+  /// Answers with an error.
+  consuming func fail(_ error: Errno) {
+    let slot = take()
+    slot.server?.fail(slot, error)
+  }
+}
