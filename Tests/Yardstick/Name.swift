@@ -44,10 +44,20 @@ struct Name: Sendable, Hashable, Comparable, ExpressibleByStringInterpolation, C
   static func < (a: Name, b: Name) -> Bool { a.bytes.lexicographicallyPrecedes(b.bytes) }
   func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 
-  /// For reports: long names are cut.
+  /// For reports, as $'...' of a shell has it, but that a byte 20 times and more is as `n{255}`.
   var description: String {
-    let text = String(decoding: bytes.prefix(60), as: UTF8.self)
-    return "\"\(text)\"" + (bytes.count > 60 ? "... (\(bytes.count) bytes)" : "")
+    var text = ""
+    var place = bytes.startIndex
+    while place < bytes.endIndex {
+      let byte = bytes[place]
+      let run = bytes[place...].prefix { $0 == byte }.count
+      let isPlain = (0x20..<0x7f).contains(byte) && byte != 0x27 && byte != 0x5c
+      let hex = String(byte, radix: 16)
+      text += isPlain ? String(UnicodeScalar(byte)) : "\\x" + (hex.count == 1 ? "0" : "") + hex
+      if run >= 20 { text += "{\(run)}" }
+      place += run >= 20 ? run : 1
+    }
+    return "'\(text)'"
   }
 }
 

@@ -13,7 +13,7 @@ extension RandomRun {
     let node = ModelNode(.file([]), mode: UInt32(mode))
     place.parent.entries[place.name] = node
     let file = try answer.file()
-    if handles.count < 6 && random.below(3) == 0 { handles.append((file, node)) } else { file.close().gives(0) }
+    if handles.count < 6 && random.below(3) == 0 { keep(file, node) } else { file.close().gives(0) }
   }
 
   func mkdir() throws {
@@ -168,7 +168,7 @@ extension RandomRun {
 
   func chmod() throws {
     let place = takenSpot()
-    let mode = place.node?.isDirectory == true ? 0o755 : [0o600, 0o644, 0o755, 0o4711, 0o666][random.below(5)]
+    let mode = place.node?.isDirectory == true ? 0o755 : [0o600, 0o644, 0o755, 0o1700, 0o666][random.below(5)]
     let error = anyError(place)
     try check(t.chmod(place.path, mode), error, "chmod \(place.path) \(String(mode, radix: 8))")
     if error == 0 { place.node?.mode = UInt32(mode) }
@@ -203,31 +203,32 @@ extension RandomRun {
       let answer = t.open(place.path, O_RDWR)
       let error = fileError(place)
       try check(answer, error, "open \(place.path) O_RDWR")
-      if error == 0, let node = place.node { handles.append((try answer.file(), node)) }
+      if error == 0, let node = place.node { keep(try answer.file(), node) }
     } else if !handles.isEmpty {
       let handle = handles.remove(at: random.below(handles.count))
-      try check(handle.file.close(), 0, "close \(handle.file.number)")
+      try check(handle.file.close(), 0, "close #\(handle.number)")
     }
   }
 
   func useHandle() throws {
     guard !handles.isEmpty else { return }
-    let (file, node) = handles[random.below(handles.count)]
+    let handle = handles[random.below(handles.count)]
+    let file = handle.file, node = handle.node
     switch random.below(3) {
     case 0:
       let data = someBytes(), offset = random.below(20_000)
-      try check(file.pwrite(data, at: offset), 0, "pwrite \(data.count) bytes at \(offset) of \(file.number)")
+      try check(file.pwrite(data, at: offset), 0, "pwrite \(data.count) bytes at \(offset) of #\(handle.number)")
       node.bytes = Self.written(data, at: offset, over: node.bytes)
     case 1:
       let size = random.below(25_000)
-      try check(file.truncate(size), 0, "ftruncate \(file.number) to \(size)")
+      try check(file.truncate(size), 0, "ftruncate #\(handle.number) to \(size)")
       node.bytes = Self.cut(node.bytes, to: size)
     default:
-      note("read and fstat \(file.number)")
-      if try file.pread(60_000, at: 0) != node.bytes { throw fail("contents of \(file.number) are others") }
+      note("read and fstat #\(handle.number)")
+      if try file.pread(60_000, at: 0) != node.bytes { throw fail("contents of #\(handle.number) are others") }
       let about = try file.stat()
       if about.links != node.links {
-        throw fail("descriptor \(file.number) has \(about.links) links, not \(node.links)")
+        throw fail("#\(handle.number) has \(about.links) links, not \(node.links)")
       }
     }
   }

@@ -8,7 +8,8 @@ final class RandomRun {
   var random: Generator
   let root = ModelNode(.directory([:]), mode: 0o755)
   /// Files that are open, some of which have no name any more.
-  var handles: [(file: File, node: ModelNode)] = []
+  var handles: [Handle] = []
+  private var opened = 0
   private var log: [String] = []
   private var step = 0
 
@@ -28,6 +29,13 @@ final class RandomRun {
     for handle in handles { handle.file.close().gives(0) }
     handles = []
     try compareAll()
+  }
+
+  /// An open file of a run.
+  struct Handle {
+    let number: Int
+    let file: File
+    let node: ModelNode
   }
 
   private func operate() throws {
@@ -66,6 +74,13 @@ final class RandomRun {
       "seed \(seed), operation \(step): \(words); the last operations and what they must give:\(script)",
       at: ("RandomRun", 0))
     return Stop()
+  }
+
+  /// Keeps a file open, under a number that the script has.
+  func keep(_ file: File, _ node: ModelNode) {
+    opened += 1
+    handles.append(Handle(number: opened, file: file, node: node))
+    note("that is #\(opened)")
   }
 
   /// Compares an answer with what the model says: 0, or an error number.

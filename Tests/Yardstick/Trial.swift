@@ -61,6 +61,14 @@ final class Trial: Sendable {
   }
 }
 
+extension Trial {
+  /// A call must succeed, but perhaps not at once: a process that another test has just started has copies of all
+  /// descriptors until it closes them, and they hold what a close here has let go.
+  func soon(file: StaticString = #fileID, line: Int = #line, _ call: () -> Answer) throws {
+    try wait(until: { call().value >= 0 }, "\(call().text) succeeds", file: file, line: line)
+  }
+}
+
 /// A case ends here, because a call failed that the rest needs. What failed is in the trial's list.
 struct Stop: Error, CustomStringConvertible {
   var description: String { "a call failed that the rest needs" }
@@ -74,7 +82,7 @@ struct Answer {
   /// A count, or a negative error number.
   let value: Int
 
-  private var text: String { "\(call)(\(names.map(\.description).joined(separator: ", ")))" }
+  fileprivate var text: String { "\(call)(\(names.map(\.description).joined(separator: ", ")))" }
 
   private static func words(_ value: Int) -> String {
     value < 0 ? String(cString: yard_error_name(Int32(-value))) : "success (\(value))"

@@ -82,7 +82,7 @@ private struct Place {
   /// Without root its features are missing.
   private func known(_ target: YardstickTarget) -> YardstickTarget {
     var target = target
-    if geteuid() != 0 { target.features.subtract([.root, .trustedAttributes, .fileFlags]) }
+    if geteuid() != 0 { target.features.subtract([.root, .trustedAttributes]) }
     return target
   }
 
