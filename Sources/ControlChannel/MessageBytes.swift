@@ -4,7 +4,8 @@ import Platform
 package struct MessageWriter {
   package var bytes: [UInt8] = []
 
-  package init() {}
+  /// A message that says so far of which version it is.
+  package init() { put(ControlVersion.word) }
 
   package mutating func put(_ number: UInt64) {
     withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }

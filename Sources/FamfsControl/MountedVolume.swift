@@ -32,7 +32,7 @@ public enum MountedVolume {
       case .gone: return .isGone
       case .silent: return .isSilent
       case .ofAnotherUser, .unknown, .failed(.protocolError): return .isUnknown
-      case .refused, .failed: return .answers
+      case .refused, .ofAnotherVersion, .failed: return .answers
       }
     }
     return .answers

@@ -15,6 +15,8 @@ public enum NoDaemon: Error {
   case silent(pid_t?)
   /// It is another user's to ask.
   case refused
+  /// It is of another version, and their messages differ.
+  case ofAnotherVersion
   /// Anything else.
   case failed(Errno)
 
@@ -26,6 +28,7 @@ public enum NoDaemon: Error {
       Errno(rawValue: ECONNREFUSED), Errno(rawValue: EPIPE), .noEntry:
       self = .gone
     case Errno(rawValue: EAGAIN): self = .silent(process)
+    case ControlVersion.mismatch: self = .ofAnotherVersion
     default: self = .failed(error)
     }
   }
@@ -43,10 +46,15 @@ public enum NoDaemon: Error {
     case .gone: "its daemon is gone; unmount it with famfs umount, then mount it again"
     case .silent(let process): NoDaemon.silence(of: process)
     case .refused: "only root and the user who mounted it may ask its daemon; use sudo"
+    case .ofAnotherVersion: NoDaemon.otherVersion
     case .failed(Errno(rawValue: EBUSY)): "its daemon serves too many commands; try again when some have ended"
     case .failed(let error): "its daemon cannot be reached: \(error)"
     }
   }
+
+  /// What to say where a daemon and a command are of different versions.
+  package static let otherVersion =
+    "its daemon is of another version than this program; use the famfs that mounted it, or unmount it and mount it again"
 
   /// What to say of a daemon that does not answer. What ends a process is advised only where a signal has stopped it: one
   /// that is busy is left to its work.

@@ -169,8 +169,9 @@ private func reply(_ bytes: [UInt8]) throws(Errno) -> ControlReply {
       _ = try? request(bytes)
       _ = try? reply(bytes)
       // With a kind that exists, so that more of it is read.
-      let kind = [UInt8.random(in: 0...24, using: &random), 0, 0, 0, 0, 0, 0, 0]
-      bytes.replaceSubrange(0..<min(8, bytes.count), with: kind)
+      let kind = [UInt8.random(in: 0...51, using: &random), 0, 0, 0, 0, 0, 0, 0]
+      let version = withUnsafeBytes(of: ControlVersion.word.littleEndian) { Array($0) }
+      bytes.replaceSubrange(0..<min(16, bytes.count), with: version + kind)
       _ = try? request(bytes)
       _ = try? reply(bytes)
     }
@@ -186,10 +187,26 @@ private func reply(_ bytes: [UInt8]) throws(Errno) -> ControlReply {
     }
   }
 
+  @Test("a message of another version is refused as such, and answered in a way that its sender can read")
+  func versions() throws {
+    let refusal = ControlReply.failed("no").encode()
+    for version in [ControlVersion.word + 1, ControlVersion.word + 1000] {
+      let word = withUnsafeBytes(of: version.littleEndian) { Array($0) }
+      let theirs = word + ControlRequest.status.encode().dropFirst(8)
+      #expect(throws: ControlVersion.mismatch) { try request(theirs) }
+      #expect(throws: ControlVersion.mismatch) { try reply(word + refusal.dropFirst(8)) }
+      #expect(theirs.withUnsafeBytes { ControlVersion.answer(refusal, to: $0) } == refusal)
+    }
+    // The first one had no word of its version.
+    let first = Array(ControlRequest.status.encode().dropFirst(8))
+    #expect(throws: ControlVersion.mismatch) { try request(first) }
+    #expect(first.withUnsafeBytes { ControlVersion.answer(refusal, to: $0) } == Array(refusal.dropFirst(8)))
+  }
+
   @Test("counts and lengths beyond the message are refused")
   func lies() {
     func words(_ numbers: [UInt64]) -> [UInt8] {
-      numbers.flatMap { number in withUnsafeBytes(of: number.littleEndian) { Array($0) } }
+      ([ControlVersion.word] + numbers).flatMap { number in withUnsafeBytes(of: number.littleEndian) { Array($0) } }
     }
     for count in [1, 1 << 31, 1 << 62, UInt64(Int64.max), .max] as [UInt64] {
       #expect(throws: Errno.protocolError) { try request(words([8, count])) }  // a text

@@ -1,3 +1,4 @@
+import ControlChannel
 import Glibc
 import Platform
 import Testing
@@ -20,5 +21,14 @@ import Testing
     var status: Int32 = 0
     try retrying { waitpid(child, &status, WUNTRACED) }
     #expect(NoDaemon.silence(of: child).contains("kill -CONT \(child), else end it with kill -KILL \(child)"))
+  }
+
+  @Test("of a daemon of another version the user learns what to do")
+  func otherVersion() {
+    guard case .ofAnotherVersion = NoDaemon(ControlVersion.mismatch, nil) else {
+      Issue.record("the mismatch is told as something else")
+      return
+    }
+    #expect(NoDaemon.ofAnotherVersion.reason.contains("unmount it and mount it again"))
   }
 }

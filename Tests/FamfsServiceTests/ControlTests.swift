@@ -12,6 +12,21 @@ import Testing
 
 /// The daemon's end of the control socket.
 struct ControlTests {
+  @Test("a command of another version is refused by a sentence that it can read, and others are served on")
+  func otherVersions() throws {
+    let daemon = try TestDaemon()
+    let command = try daemon.connection()
+    let refusal = ControlReply.failed(NoDaemon.otherVersion).encode()
+    let request = ControlRequest.status.encode()
+    let word = withUnsafeBytes(of: (ControlVersion.word + 1).littleEndian) { Array($0) }
+    #expect(try command.bytes(for: word + request.dropFirst(8)) == refusal)
+    #expect(try command.bytes(for: Array(request.dropFirst(8))) == Array(refusal.dropFirst(8)))
+    guard case .status = try command.ask(.status) else {
+      Issue.record("the daemon does not answer its own version")
+      return
+    }
+  }
+
   @Test("the daemon says where a file lies, and names what it cannot map")
   func mapping() throws {
     let daemon = try TestDaemon()
@@ -181,6 +196,14 @@ private final class TestConnection {
   func ask(_ request: ControlRequest) throws(Errno) -> ControlReply {
     try send(request)
     return try receive()
+  }
+
+  /// What comes back for bytes that may be no request.
+  func bytes(for message: [UInt8]) throws(Errno) -> [UInt8] {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
+    defer { buffer.deallocate() }
+    try socket.send(message)
+    return try Array(socket.receive(into: buffer).bytes)
   }
 
   func hangUp() { shutdown(socket.file.rawValue, Int32(SHUT_RDWR)) }

@@ -45,57 +45,77 @@ extension ControlReply {
   /// As many as one message holds.
   public static let mostRuns: UInt64 = 4096
 
+  /// The second word of a message.
+  private enum Kind: UInt64 {
+    case done = 1
+    case reserved = 2
+    case status = 3
+    case replayed = 4
+    /// The versions that had no word for themselves read it, too.
+    case failed = 5
+    case device = 6
+    case mapped = 7
+    case devices = 8
+    case added = 9
+    case peers = 10
+    case memory = 30
+    case activity = 40
+    case freeRuns = 41
+    case publishing = 50
+    case published = 51
+  }
+
   /// The message's bytes.
   public func encode() -> [UInt8] {
     var message = MessageWriter()
     switch self {
-    case .done: message.put(1)
+    case .done: message.put(Kind.done.rawValue)
     case .reserved(let id, let layout):
-      message.put(2)
+      message.put(Kind.reserved.rawValue)
       message.put(id)
       message.put(layout)
     case .mapped(let layout, let size):
-      message.put(7)
+      message.put(Kind.mapped.rawValue)
       message.put(layout)
       message.put(size)
     case .status(let status):
-      message.put(3)
+      message.put(Kind.status.rawValue)
       message.put(status)
     case .replayed(let entries, let files, let directories):
-      message.put(4)
+      message.put(Kind.replayed.rawValue)
       for number in [entries, files, directories] { message.put(number) }
     case .device(let path, let count):
-      message.put(6)
+      message.put(Kind.device.rawValue)
       message.put(path)
       message.put(count)
     case .devices(let devices):
-      message.put(8)
+      message.put(Kind.devices.rawValue)
       message.put(UInt64(devices.count))
       for device in devices { message.put(device) }
     case .peers(let peers):
-      message.put(10)
+      message.put(Kind.peers.rawValue)
       message.put(UInt64(peers.count))
       for peer in peers { message.put(peer) }
     case .added(let index):
-      message.put(9)
+      message.put(Kind.added.rawValue)
       message.put(index)
     case .memory(let status):
-      message.put(30)
+      message.put(Kind.memory.rawValue)
       message.put(status)
     case .publishing(let number):
-      message.put(50)
+      message.put(Kind.publishing.rawValue)
       message.put(number)
     case .published(let view):
-      message.put(51)
+      message.put(Kind.published.rawValue)
       message.put(view)
     case .activity(let activity):
-      message.put(40)
+      message.put(Kind.activity.rawValue)
       message.put(activity)
     case .freeRuns(let runs):
-      message.put(41)
+      message.put(Kind.freeRuns.rawValue)
       message.put(runs)
     case .failed(let sentence):
-      message.put(5)
+      message.put(Kind.failed.rawValue)
       // By bytes: one character can have any number of them, and a message has a limit.
       message.put(String(decoding: sentence.utf8.prefix(6000), as: UTF8.self))
     }
@@ -103,39 +123,41 @@ extension ControlReply {
   }
 
   /// Reads a message.
+  /// - Throws: `ControlVersion.mismatch` for one of another version; else EPROTO.
   public init(parsing bytes: UnsafeRawBufferPointer) throws(Errno) {
     var message = MessageReader(bytes)
-    switch try message.number() {
-    case 1: self = .done
-    case 2:
+    try message.checkVersion()
+    guard let kind = Kind(rawValue: try message.number()) else { throw .protocolError }
+    switch kind {
+    case .done: self = .done
+    case .reserved:
       self = .reserved(try message.number(), try message.layout())
-    case 3:
+    case .status:
       self = .status(try message.status())
-    case 4:
+    case .replayed:
       self = .replayed(
         entries: try message.number(), files: try message.number(), directories: try message.number())
-    case 5: self = .failed(try message.text())
-    case 6: self = .device(try message.text(), count: try message.number())
-    case 8:
+    case .failed: self = .failed(try message.text())
+    case .device: self = .device(try message.text(), count: try message.number())
+    case .devices:
       let count = try message.number()
       guard count <= Volume.deviceLimit else { throw .protocolError }
       var devices: [DeviceUsage] = []
       for _ in 0..<count { devices.append(try message.device()) }
       self = .devices(devices)
-    case 9: self = .added(try message.number())
-    case 30: self = .memory(try message.memoryStatus())
-    case 10:
+    case .added: self = .added(try message.number())
+    case .memory: self = .memory(try message.memoryStatus())
+    case .peers:
       let count = try message.number()
       guard count <= ControlReply.mostPeers else { throw .protocolError }
       var peers: [Peer] = []
       for _ in 0..<count { peers.append(try message.peer()) }
       self = .peers(peers)
-    case 7: self = .mapped(try message.layout(), size: try message.number())
-    case 50: self = .publishing(try message.number())
-    case 51: self = .published(try message.view())
-    case 40: self = .activity(try message.activity())
-    case 41: self = .freeRuns(try message.runs())
-    default: throw .protocolError
+    case .mapped: self = .mapped(try message.layout(), size: try message.number())
+    case .publishing: self = .publishing(try message.number())
+    case .published: self = .published(try message.view())
+    case .activity: self = .activity(try message.activity())
+    case .freeRuns: self = .freeRuns(try message.runs())
     }
   }
 }

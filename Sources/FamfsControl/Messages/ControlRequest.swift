@@ -87,76 +87,103 @@ public struct NewName: Equatable, Sendable {
 // MARK: - Bytes
 
 extension ControlRequest {
+  /// The second word of a message.
+  private enum Kind: UInt64 {
+    case status = 1
+    case makeDirectory = 2
+    case reserve = 3
+    case commit = 4
+    case cancel = 5
+    case replay = 6
+    case device = 7
+    case map = 8
+    case clone = 9
+    case devices = 10
+    case addDevice = 11
+    case commitStaged = 12
+    case peers = 13
+    case takeOver = 14
+    case remove = 15
+    case change = 20
+    case forget = 21
+    case memory = 30
+    case examine = 31
+    case activity = 40
+    case freeRuns = 41
+    case publish = 50
+    case publication = 51
+  }
+
   /// The message's bytes.
   public func encode() -> [UInt8] {
     var message = MessageWriter()
     switch self {
-    case .status: message.put(1)
+    case .status: message.put(Kind.status.rawValue)
     case .makeDirectory(let name):
-      message.put(2)
+      message.put(Kind.makeDirectory.rawValue)
       message.put(name)
     case .reserve(let name, let size, let striping):
-      message.put(3)
+      message.put(Kind.reserve.rawValue)
       message.put(name)
       for number in [size, striping?.strips ?? 0, striping?.buckets ?? 0, striping?.chunkSize ?? 0] {
         message.put(number)
       }
     case .commit(let ids):
-      message.put(4)
+      message.put(Kind.commit.rawValue)
       message.put(UInt64(ids.count))
       for id in ids { message.put(id) }
     case .cancel(let id):
-      message.put(5)
+      message.put(Kind.cancel.rawValue)
       message.put(id)
-    case .replay: message.put(6)
+    case .replay: message.put(Kind.replay.rawValue)
     case .device(let index):
-      message.put(7)
+      message.put(Kind.device.rawValue)
       message.put(index)
-    case .devices: message.put(10)
+    case .devices: message.put(Kind.devices.rawValue)
     case .peers(let start):
-      message.put(13)
+      message.put(Kind.peers.rawValue)
       message.put(start)
     case .takeOver(let force):
-      message.put(14)
+      message.put(Kind.takeOver.rawValue)
       message.put(force ? 1 : 0)
     case .commitStaged(let path):
-      message.put(12)
+      message.put(Kind.commitStaged.rawValue)
       message.put(path)
     case .addDevice(let path, let force):
-      message.put(11)
+      message.put(Kind.addDevice.rawValue)
       message.put(path)
       message.put(force ? 1 : 0)
     case .map(let path):
-      message.put(8)
+      message.put(Kind.map.rawValue)
       message.put(path)
     case .clone(let source, let path):
-      message.put(9)
+      message.put(Kind.clone.rawValue)
       message.put(source)
       message.put(path)
     case .change(let cache, let lifetime):
-      message.put(20)
+      message.put(Kind.change.rawValue)
       message.put(cache?.rawValue ?? "")
       message.put(lifetime == nil ? 0 : 1)
       message.put(lifetime ?? 0)
     case .forget(let path):
-      message.put(21)
+      message.put(Kind.forget.rawValue)
       message.put(path)
     case .remove(let path):
-      message.put(15)
+      message.put(Kind.remove.rawValue)
       message.put(path)
-    case .memory: message.put(30)
+    case .memory: message.put(Kind.memory.rawValue)
     case .examine(let range):
-      message.put(31)
+      message.put(Kind.examine.rawValue)
       message.put(range)
     case .publish(let force):
-      message.put(50)
+      message.put(Kind.publish.rawValue)
       message.put(force ? 1 : 0)
     case .publication(let number):
-      message.put(51)
+      message.put(Kind.publication.rawValue)
       message.put(number)
-    case .activity: message.put(40)
+    case .activity: message.put(Kind.activity.rawValue)
     case .freeRuns(let device, let start):
-      message.put(41)
+      message.put(Kind.freeRuns.rawValue)
       message.put(device)
       message.put(start)
     }
@@ -164,37 +191,39 @@ extension ControlRequest {
   }
 
   /// Reads a message.
+  /// - Throws: `ControlVersion.mismatch` for one of another version; else EPROTO.
   public init(parsing bytes: UnsafeRawBufferPointer) throws(Errno) {
     var message = MessageReader(bytes)
-    switch try message.number() {
-    case 1: self = .status
-    case 2: self = .makeDirectory(try message.name())
-    case 3:
+    try message.checkVersion()
+    guard let kind = Kind(rawValue: try message.number()) else { throw .protocolError }
+    switch kind {
+    case .status: self = .status
+    case .makeDirectory: self = .makeDirectory(try message.name())
+    case .reserve:
       self = .reserve(
         try message.name(), size: try message.number(),
         Striping(
           strips: try message.number(), buckets: try message.number(), chunkSize: try message.number()))
-    case 4: self = .commit(try message.numbers())
-    case 5: self = .cancel(try message.number())
-    case 6: self = .replay
-    case 7: self = .device(try message.number())
-    case 10: self = .devices
-    case 13: self = .peers(from: try message.number())
-    case 15: self = .remove(try message.text())
-    case 14: self = .takeOver(force: try message.number() != 0)
-    case 12: self = .commitStaged(try message.text())
-    case 11: self = .addDevice(try message.text(), force: try message.number() != 0)
-    case 8: self = .map(try message.text())
-    case 9: self = .clone(try message.text(), to: try message.text())
-    case 20: self = .change(cache: try message.cache(), lifetime: try message.optionalNumber())
-    case 21: self = .forget(try message.text())
-    case 30: self = .memory
-    case 31: self = .examine(try message.extent())
-    case 50: self = .publish(force: try message.number() != 0)
-    case 51: self = .publication(try message.number())
-    case 40: self = .activity
-    case 41: self = .freeRuns(device: try message.number(), from: try message.number())
-    default: throw .protocolError
+    case .commit: self = .commit(try message.numbers())
+    case .cancel: self = .cancel(try message.number())
+    case .replay: self = .replay
+    case .device: self = .device(try message.number())
+    case .devices: self = .devices
+    case .peers: self = .peers(from: try message.number())
+    case .remove: self = .remove(try message.text())
+    case .takeOver: self = .takeOver(force: try message.number() != 0)
+    case .commitStaged: self = .commitStaged(try message.text())
+    case .addDevice: self = .addDevice(try message.text(), force: try message.number() != 0)
+    case .map: self = .map(try message.text())
+    case .clone: self = .clone(try message.text(), to: try message.text())
+    case .change: self = .change(cache: try message.cache(), lifetime: try message.optionalNumber())
+    case .forget: self = .forget(try message.text())
+    case .memory: self = .memory
+    case .examine: self = .examine(try message.extent())
+    case .publish: self = .publish(force: try message.number() != 0)
+    case .publication: self = .publication(try message.number())
+    case .activity: self = .activity
+    case .freeRuns: self = .freeRuns(device: try message.number(), from: try message.number())
     }
   }
 }

@@ -181,9 +181,13 @@ final class ControlServer: Sendable {
       connection.deadline = nil
       admission.note(asking: connection.number)
     }
-    guard let request = try? ControlRequest(parsing: message) else {
-      return send(
-        Answer(.failed("the daemon did not understand the command; are both of the same version?")), connection)
+    let request: ControlRequest
+    do throws(Errno) { request = try ControlRequest(parsing: message) } catch {
+      if error == ControlVersion.mismatch {
+        let refusal = ControlReply.failed(NoDaemon.otherVersion).encode()
+        return (try? connection.socket.send(ControlVersion.answer(refusal, to: message), waiting: false)) != nil
+      }
+      return send(Answer(.failed("the daemon did not understand the command")), connection)
     }
     guard isLong(request) else {
       return send(answer { try self.answer(request, &connection.reservations) }, connection)
