@@ -1,6 +1,7 @@
 import Glibc
 import Memory
 import Platform
+import Synchronization
 import Testing
 
 @testable import Famfs
@@ -178,6 +179,50 @@ import Testing
   }
 }
 
+/// A device that tells of reads of the log's slots, by the number of the first.
+private final class WatchedDevice: RamDevice, @unchecked Sendable {
+  var onRead: ((UInt64) -> Void)?
+
+  override func will(_ access: Access, _ offset: UInt64, _ count: UInt64) throws(Errno) {
+    guard access == .read, offset >= HandMadeVolume.place(of: 0), offset < HandMadeVolume.dataStart else { return }
+    onRead?((offset - HandMadeVolume.place(of: 0)) / 544)
+  }
+}
+
+/// A thread that does one thing, for which it has to wait for a lock.
+private final class Other: Sendable {
+  private let thread = Atomic<Int32>(0)
+  private let hasEnded = Atomic(false)
+  private let hasWaited = Atomic(false)
+  private let wasInTime = Atomic(false)
+
+  /// Begins, unless it has begun, and returns when it waits.
+  func begin(_ body: @escaping @Sendable () -> Void) {
+    if thread.load(ordering: .acquiring) != 0 { return }
+    try? Thread.detached(named: "weft-test") { [self] in
+      let name = (try? linkTarget("/proc/thread-self")) ?? ""
+      thread.store(name.split(separator: "/").last.flatMap { Int32($0) } ?? -1, ordering: .releasing)
+      body()
+      hasEnded.store(true, ordering: .releasing)
+    }
+    while true {
+      let number = thread.load(ordering: .acquiring)
+      if number != 0 && processState(number) == "S" || hasEnded.load(ordering: .acquiring) { return }
+      sched_yield()
+    }
+  }
+
+  /// Waits for its end, the first time that this is called.
+  func waitForEnd(seconds: UInt64) {
+    if hasWaited.exchange(true, ordering: .acquiringAndReleasing) { return }
+    let deadline = Clock.monotonic() + seconds * 1_000_000_000
+    while !hasEnded.load(ordering: .acquiring) && Clock.monotonic() < deadline { sched_yield() }
+    if hasEnded.load(ordering: .acquiring) { wasInTime.store(true, ordering: .releasing) }
+  }
+
+  var hasEndedInTime: Bool { wasInTime.load(ordering: .acquiring) }
+}
+
 /// Logs whose index is more than their entries bear out.
 @Suite(.timeLimit(.minutes(15))) struct HollowLogTests {
   private static let most = LogFollower.mostEmpty
@@ -233,6 +278,28 @@ import Testing
     #expect(try Set(volume.items().keys) == ["good", "behind"])
     #expect(volume.usage().problemCount == last - 1 && volume.report().headerProblem == nil)
     #expect(refusal { try volume.makeDirectory("more") } == "badEntries")
+  }
+
+  @Test("while much of the log is read, its end is given to others between two batches")
+  func batches() throws {
+    let device = WatchedDevice()
+    let hand = HandMadeVolume(on: device)
+    let volume = try hand.open()
+    let last = LogFollower.batch + 100
+    device.poke(HandMadeVolume.place(of: last), HandMade.directory("behind").sealed(last))
+    hand.setHeader(count: last + 1)
+    let path = try EntryPath("other")
+    let other = Other()
+    device.onRead = { slot in
+      if slot < LogFollower.batch {
+        other.begin { _ = volume.isReserved(path) }
+      } else {
+        other.waitForEnd(seconds: 60)
+      }
+    }
+    #expect(volume.follow().trouble == nil)
+    #expect(try Array(volume.items().keys) == ["behind"])
+    #expect(other.hasEndedInTime)
   }
 
   @Test("a log of 16 GiB whose index was set to its end by one store takes no memory and no time")

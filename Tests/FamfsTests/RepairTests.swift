@@ -254,6 +254,20 @@ private func volume() -> RamDevice {
     }
   }
 
+  @Test("more unreadable entries than can be kept are left as they are")
+  func tooMany() throws {
+    let (size, logLength, count): (UInt64, UInt64, UInt64) = (80 << 20, 64 << 20, 65_537)
+    let device = RamDevice(size: size)
+    device.poke(0, HandMade.superblock(logLength: logLength, deviceSize: size).bytes)
+    let header = HandMade.logHeader(
+      logLength: logLength, lastIndex: (logLength - 48) / 544 - 1, nextSequence: count, nextIndex: count)
+    device.poke(HandMade.logStart, header.bytes)
+    device.poke(HandMadeVolume.place(of: 0), Array(repeating: 0xee, count: Int(count) * 544))
+    let plan = try repair(device, cutting: true)
+    #expect(plan.steps.isEmpty && plan.cutEntries.isEmpty)
+    #expect(plan.remarks.contains { $0.contains("65536") && $0.contains("left as they are") }, "\(plan.remarks)")
+  }
+
   @Test("bad entries before good ones are never cut off")
   func middle() throws {
     let device = volume()
