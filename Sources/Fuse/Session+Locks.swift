@@ -20,6 +20,8 @@ extension Session {
       ask.owner, isFlock: ask.isFlock, waits: mayWait, request: RequestID(rawValue: header.unique))
     fileSystem.setLock(
       header.node, ask.handle, ask.lock, intent, PendingDone(exchange: exchange), header.caller)
+    // It may have begun to wait after `endSession` interrupted all that did.
+    if mayWait, !isOpen.load(ordering: .sequentiallyConsistent) { fileSystem.interrupt(intent.request) }
   }
 
   /// Counts a slot among those that wait.

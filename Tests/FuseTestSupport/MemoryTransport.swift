@@ -49,6 +49,8 @@ package final class MemoryTransport: Transport, NotificationChannel {
   }
 
   package var replies: [ReplyMessage] { state.change { $0.replies } }
+  /// Waits until so many replies came.
+  package func wait(forReplies count: Int) { state.wait { $0.replies.count >= count ? () : nil } }
   /// Ranges that each reply was sent in.
   package var rangeCounts: [Int] { state.change { $0.rangeCounts } }
 
