@@ -173,7 +173,7 @@ struct DaemonTests {
   @Test("/proc/mounts shows the device, the mount point and a famfs")
   func mountTable() throws {
     try withVolume(size: "16m") { volume in
-      let table = try String(contentsOfFile: "/proc/mounts", encoding: .utf8).split(separator: "\n")
+      let table = String(decoding: try readSmallFile("/proc/mounts"), as: UTF8.self).split(separator: "\n")
       let line = try #require(table.first { $0.contains(volume.master) })
       #expect(line.hasPrefix("\(volume.device) \(volume.master) fuse.famfs "))
     }

@@ -141,7 +141,8 @@ struct RemoveTests {
       try #require(seconds(until: { access(volume.client + queue + ".consumer", F_OK) == 0 }) != nil)
       let consumer = try Child(["pcq", "--consumer", volume.client + queue])
       let isMapped: () -> Bool = {
-        (try? String(contentsOfFile: "/proc/\(consumer.pid)/maps", encoding: .utf8))?.contains(volume.device) == true
+        let maps = (try? readSmallFile("/proc/\(consumer.pid)/maps")) ?? []
+        return String(decoding: maps, as: UTF8.self).contains(volume.device)
       }
       try #require(seconds(until: isMapped) != nil)
       try succeed(volume.famfs("rm", volume.master + queue, volume.master + queue + ".consumer"))
