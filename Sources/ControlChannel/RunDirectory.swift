@@ -5,7 +5,8 @@ import Platform
 package enum RunDirectory {
   /// What the control socket in a daemon's folder is called.
   package static let controlSocket = "control"
-  /// What the names of all those folders begin with; the number of the process follows.
+  /// What the names of all those folders begin with; the number of the process follows, and `.N` when
+  /// that name was taken.
   package static let folderPrefix = "mount-"
 
   /// Whether this user believes what a user's daemons say: root's and the own ones.

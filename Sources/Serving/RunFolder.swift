@@ -26,17 +26,15 @@ package final class RunFolder: Sendable {
   /// The record first: a folder that has none may be cleared away.
   private static func make(in directory: String) throws(Errno) -> (path: String, record: Int32) {
     for attempt in 0..<1000 {
-      // A process of another name space may have the same number.
+      // A process of another name space may have the same number, or one that was killed had it.
       let path = directory + "/\(RunDirectory.folderPrefix)\(getpid())" + (attempt == 0 ? "" : ".\(attempt)")
       do throws(Errno) {
         let options: OpenOptions = [.readWrite, .create, .exclusive]
         let record = try FileDescriptor(opening: path + MountRecord.suffix, options, mode: 0o644)
         try retrying { fchmod(record.rawValue, 0o644) }
         try record.lock(byte: 0, exclusive: true)
-        var status = stat()
-        try retrying { fstat(record.rawValue, &status) }
         // Between the two another daemon can have taken it for one that was left behind, and removed it.
-        if status.st_nlink == 0 { continue }
+        if try !hasName(record) { continue }
         if mkdir(path, 0o700) == 0 { return (path, record.release()) }
         let error = Errno.current
         unlink(path + MountRecord.suffix)
@@ -75,19 +73,27 @@ package final class RunFolder: Sendable {
       if name.hasSuffix(MountRecord.suffix) {
         // Who holds the lock may remove it. A daemon that is just beginning sees that its record is gone.
         guard let file = try? FileDescriptor(opening: path, [.readWrite, .noFollow, .nonBlocking]),
-          (try? file.lock(byte: 0, exclusive: true)) != nil
+          (try? file.lock(byte: 0, exclusive: true)) != nil,
+          // Else another daemon has cleared it away, and the name may be a new record's.
+          (try? hasName(file)) == true
         else { continue }
         clear(String(path.dropLast(MountRecord.suffix.count)))
         let bytes = (try? readSmallFile(path, limit: MountRecord.limit)) ?? []
         let record = MountRecord(text: String(decoding: bytes, as: UTF8.self))
         if !mounts.contains(where: { record?.names($0) == true }) { unlink(path) }
       } else if !fileExists(path + MountRecord.suffix),
-        let process = pid_t(name.dropFirst(RunDirectory.folderPrefix.utf8.count)),
+        let process = pid_t(name.dropFirst(RunDirectory.folderPrefix.utf8.count).prefix { $0 != "." }),
         hasEnded(process)
       {
         clear(path)  // of a version that left no record
       }
     }
+  }
+
+  private static func hasName(_ file: borrowing FileDescriptor) throws(Errno) -> Bool {
+    var status = stat()
+    try retrying { fstat(file.rawValue, &status) }
+    return status.st_nlink > 0
   }
 
   private static func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }

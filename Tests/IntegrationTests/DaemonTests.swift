@@ -94,6 +94,31 @@ struct DaemonTests {
     }
   }
 
+  @Test("a daemon whose name is taken has another, and folders without records go when their processes are gone")
+  func takenNames() throws {
+    try withVolume(size: "16m") { volume in
+      try volume.unmount()
+      // More than any process's number, and this process's.
+      let (dead, living) = ("/run/famfs/mount-4194305.\(getpid())", "/run/famfs/mount-\(getpid()).1")
+      for folder in [dead, living] { try retrying { mkdir(folder, 0o700) } }
+      defer { for folder in [dead, living] { rmdir(folder) } }
+      // The shell's number is the daemon's, and its name is taken.
+      let script = """
+        mkdir /run/famfs/mount-$$; exec '\(Machine.program("famfs_fused"))' -d --daxdev '\(volume.device)' '\(volume.master)'
+        """
+      let child = try Child(["sh", "-c", script], environment: Host.master.environment)
+      defer { rmdir("/run/famfs/mount-\(child.pid)") }
+      try #require(seconds(until: { volume.isMounted() && (try? volume.folder()) != nil }) != nil)
+      #expect(try volume.folder() == "/run/famfs/mount-\(child.pid).1")
+      #expect(try volume.daemon() == child.pid)
+      #expect(access(dead, F_OK) != 0 && access(living, F_OK) == 0)
+      try succeed(volume.famfs("status", volume.master))
+      try volume.unmount()
+      try succeed(child.wait())
+      #expect(access("/run/famfs/mount-\(child.pid).1", F_OK) != 0)
+    }
+  }
+
   @Test("famfs umount takes away the mount of a daemon that was killed")
   func killedAndUnmounted() throws {
     try withVolume(size: "16m") { volume in

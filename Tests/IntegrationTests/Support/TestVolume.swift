@@ -61,10 +61,12 @@ final class TestVolume {
     Machine.mounts(in: room.path).contains(mountPoint(of: host))
   }
 
-  /// The process that serves a mount, by the name of its folder.
+  /// The process that serves a mount, by the name of its folder: `mount-PID`, or `mount-PID.N` when an earlier process
+  /// of that number has left one.
   func daemon(of host: Host = .master) throws -> pid_t {
     let folder = try folder(of: host)
-    return try #require(pid_t(folder.split(separator: "-").last ?? ""), "\(folder) names no process")
+    let name = folder.split(separator: "-").last ?? ""
+    return try #require(pid_t(name.prefix { $0 != "." }), "\(folder) names no process")
   }
 
   /// The folder with a daemon's socket.
