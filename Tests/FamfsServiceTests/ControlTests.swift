@@ -170,7 +170,7 @@ struct ControlLoadTests {
     }
 
     func waitForGuests(_ count: Int) -> Bool {
-      let deadline = Clock.monotonic() + 60_000_000_000
+      let deadline = Clock.monotonic() + 180_000_000_000
       while guests.load(ordering: .acquiring) < count && Clock.monotonic() < deadline {
         Clock.sleep(nanoseconds: 1_000_000)
       }
@@ -208,7 +208,7 @@ private final class TestConnection {
 
   func hangUp() { shutdown(socket.file.rawValue, Int32(SHUT_RDWR)) }
 
-  func waitForEnd() -> Bool { socket.file.waitForHangup(milliseconds: 60_000) }
+  func waitForEnd() -> Bool { socket.file.waitForHangup(milliseconds: 180_000) }
 }
 
 /// A control server with a volume behind it, and no mount.

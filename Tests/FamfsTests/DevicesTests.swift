@@ -264,7 +264,7 @@ private final class MortalDevice: RamDevice, @unchecked Sendable {
     try create(master, "big", 24 << 20, 3)
     #expect(Set(master.extents(of: try master.number(of: "big")).map(\.device)).contains(2))
     let follower = try Thread(named: "follow") { _ = client.follow() }
-    let deadline = Clock.monotonic() + 60_000_000_000
+    let deadline = Clock.monotonic() + 180_000_000_000
     while !isLooking.load(ordering: .acquiring) && Clock.monotonic() < deadline { Clock.sleep(nanoseconds: 1_000_000) }
     // On threads of their own: who waits for the lock waits for ever.
     let isRead = Atomic(false)

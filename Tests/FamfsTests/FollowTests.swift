@@ -294,7 +294,7 @@ private final class Other: Sendable {
       if slot < LogFollower.batch {
         other.begin { _ = volume.isReserved(path) }
       } else {
-        other.waitForEnd(seconds: 60)
+        other.waitForEnd(seconds: 180)
       }
     }
     #expect(volume.follow().trouble == nil)

@@ -169,7 +169,7 @@ struct HttpTests {
         set -e
         mount --bind \(empty) \(library)
         famfs_fused -d --daxdev \(volume.device) \(volume.master) 2> \(room.at("log")) &
-        for i in $(seq 1 2400); do grep -q 'log entries' \(room.at("log")) && break; sleep 0.05; done
+        for i in $(seq 1 3600); do grep -q 'log entries' \(room.at("log")) && break; sleep 0.05; done
         famfs status \(volume.master)
         ls $(getfattr --only-values -n user.famfs.shadow \(volume.master))
         famfs umount \(volume.master)

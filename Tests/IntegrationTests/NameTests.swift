@@ -40,7 +40,7 @@ struct NameTests {
           famfs commit "$M/p$N"
           famfs flush "$M/a$N/c$N"
           famfs chkread "$M/a$N/c$N" > /dev/null
-          for k in $(seq 200); do [ -e "$C/p$N" ] && break; sleep 0.1; done
+          for k in $(seq 1800); do [ -e "$C/p$N" ] && break; sleep 0.1; done
           diff -r "$M/t$N" "$C/t$N"; cmp "$M/p$N" "$C/p$N"
           famfs check "$M" > /dev/null; famfs check "$C" > /dev/null; famfs fsck "$M" > /dev/null
           """))

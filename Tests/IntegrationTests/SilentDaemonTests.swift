@@ -72,7 +72,7 @@ struct SilentDaemonTests {
             until: {
               requests.insert(firstLine(of: waiting) ?? "none")
               return !Machine.isRunning(child.pid)
-            }, atMost: 120)
+            })
           #expect(hasEnded != nil, "\(words)")
           let outcome = try child.wait()
           #expect(requests == ["0"], "\(words): \(outcome)")

@@ -50,7 +50,7 @@ struct TarTests {
       // The first record has the links. The rest follows when they are committed, by force.
       let script = """
         set -eu; { head -c 10240 \(path); n=0
-          until [ -e \(mount)/sub/upwards ]; do sleep 0.02; n=$((n+1)); [ $n -lt 3000 ]; done
+          until [ -e \(mount)/sub/upwards ]; do sleep 0.02; n=$((n+1)); [ $n -lt 9000 ]; done
           $0 commit \(mount)/absolute; $0 commit \(mount)/sub/upwards
           stat -c %i \(mount)/absolute > \(volume.room.at("number")); echo 2 > /proc/sys/vm/drop_caches
           tail -c +10241 \(path); } | tar -C \(mount) -xf -

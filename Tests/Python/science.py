@@ -127,7 +127,7 @@ def watch(path, number, mark):
     first = int(word[0])
     print(is_memory(), first == int(number))
     open(mark, "w").close()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while int(word[0]) == first and time.monotonic() < deadline:
         pass
     print(int(word[0]))
