@@ -8,36 +8,44 @@ import Platform
 import Serving
 import Synchronization
 
-/// Serves one mounted volume until it is unmounted.
-public enum Daemon {
-  /// Mounts and serves; returns after the unmount.
-  /// - Parameter ready: called once the mount answers, with a line about it. When it throws, for nobody waits for the
-  ///   mount any more, it is unmounted.
-  /// - Throws: a sentence, when nothing was mounted.
-  public static func run(_ options: DaemonOptions, ready: (String) throws -> Void) throws {
-    let signals = StopSignals()  // blocked before the first thread starts, so that all threads inherit it
+/// One mounted volume in service: `start` mounts it, `waitForEnd` returns after the unmount.
+///
+/// One a process: the threads that it starts last as long as the process does.
+public final class Daemon: Sendable {
+  private let options: DaemonOptions
+  private let log: DaemonLog
+  private let volume: Volume
+  private let device: MappedDevice
+  private let folder: RunFolder
+  private let settings: LiveSettings
+  private let heartbeats: HeartbeatKeeper?
+  /// What programs make on the mount; nil where they cannot.
+  private let staging: Staging?
+  private let publishing: Publishing?
+  private let fileSystem: FamfsFileSystem
+  private let kernel: FamfsProtocol
+  private let mount = Mutex<Mount?>(nil)
+  private let hasEnded = Monitor(false)
+
+  /// Opens the volume and takes its locks; nothing is mounted yet.
+  /// - Throws: a sentence.
+  public init(_ options: DaemonOptions) throws {
+    self.options = options
     try MountPoint.prepare(options.mountPoint, type: MountedVolume.type, life: MountedVolume.life(of:))
-    let (volume, device) = try open(options)
-    let folder = try RunFolder(mounts: MountedVolume.all())
-    defer { folder.remove() }
-    let log = DaemonLog(of: "famfs", isForeground: options.isForeground, name: options.device)
-    if options.isStrict && volume.isReclaiming {
-      throw FamfsError.other(
-        "\(options.device): files of this volume can be removed, which the public famfs does not know; mount it without "
-          + "strict")
+    (volume, device) = try Daemon.open(options)
+    folder = try RunFolder(mounts: MountedVolume.all())
+    log = DaemonLog(of: "famfs", isForeground: options.isForeground, name: options.device)
+    do { try Daemon.check(options, volume) } catch {
+      folder.remove()
+      throw error
     }
-    if options.publishes && (options.isStrict || options.isReadOnly) {
-      throw FamfsError.other("publish does not go with strict or ro: it adds to the volume; leave one of them out")
-    }
-    if options.publishes { try Publishing.checkMountKeeps(volume) }
-    let heartbeats =
+    heartbeats =
       options.isStrict ? nil : HeartbeatKeeper(of: volume, on: device, host: try HostIdentity.systemUUID(), log: log)
-    let coherence = options.coherence ?? Coherence(of: volume)
     // Who asks for it means it, also where it costs shared mappings.
     let asked: CachePolicy? = options.coherence == .noncoherent ? .never : nil
-    let settings = LiveSettings(
-      cache: options.cache ?? asked, lifetime: options.lifetime, coherence: coherence,
-      namesGo: volume.isReclaiming)
+    settings = LiveSettings(
+      cache: options.cache ?? asked, lifetime: options.lifetime,
+      coherence: options.coherence ?? Coherence(of: volume), namesGo: volume.isReclaiming)
     // What the kernel reads by itself nobody invalidates.
     let modes = options.coherence == .noncoherent ? [] : options.kernelMapModes
     var kernel = FamfsProtocol.none
@@ -47,86 +55,148 @@ public enum Daemon {
         kernel = KernelProbes.running.famfsProtocol()
         return kernel
       })
+    self.kernel = kernel
     let makesFiles = !options.isStrict && !options.isReadOnly
-    let staging =
-      makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
-    let fileSystem = FamfsFileSystem(
+    staging = makesFiles ? Staging(of: volume, delay: options.commitDelay, limits: options.userLimits, log: log) : nil
+    publishing = makesFiles ? Publishing(of: volume, log: log) : nil
+    fileSystem = FamfsFileSystem(
       volume: volume, folder: folder.path, settings: settings, heartbeats: heartbeats, kernelMaps: kernelMaps,
       attributes: staging?.attributes)
-    let transport = try Mounting.mount(on: options.mountPoint, mountOptions(options))
+  }
+
+  deinit { folder.remove() }
+
+  /// What cannot be mounted in this way.
+  private static func check(_ options: DaemonOptions, _ volume: Volume) throws {
+    if options.isStrict && volume.isReclaiming {
+      throw FamfsError.other(
+        "\(options.device): files of this volume can be removed, which the public famfs does not know; mount it without "
+          + "strict")
+    }
+    if options.publishes && (options.isStrict || options.isReadOnly) {
+      throw FamfsError.other("publish does not go with strict or ro: it adds to the volume; leave one of them out")
+    }
+    if options.publishes { try Publishing.checkMountKeeps(volume) }
+  }
+
+  /// Mounts and begins to serve.
+  /// - Returns: once the mount answers, a line about it, and what else its user should know.
+  /// - Throws: a sentence; then nothing is mounted.
+  public func start() throws -> String {
+    let transport = try Mounting.mount(on: options.mountPoint, Daemon.mountOptions(options))
     guard let mount = Mount.top(at: options.mountPoint) else {
       throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
     }
-    // Before anything is answered: a program that can open a file can find this process.
-    do { try folder.write(record(of: mount, volume, device)) } catch {
-      unmountOwn(mount, log)
+    self.mount.withLock { $0 = mount }
+    do {
+      // Before anything is answered: a program that can open a file can find this process.
+      try folder.write(Daemon.record(of: mount, volume, device))
+      let staged = staging.map { ServedSession(StagingFileSystem(over: fileSystem, $0), over: transport) }
+      try startThreads(staged ?? ServedSession(fileSystem, over: transport), Notifier(transport), mount)
+      try MountPoint.checkAnswers(options.mountPoint)
+    } catch {
+      stop()
       throw error
     }
-    let living = staging.map { Serving(StagingFileSystem(over: fileSystem, $0), over: transport) }
-    let serving = living ?? Serving(fileSystem, over: transport)
-    let publishing = makesFiles ? Publishing(of: volume, log: log) : nil
-    let hasEnded = Ended()
+    return Daemon.summary(of: volume, options) + (kernel == .pushed ? "\nwarning: \(KernelMaps.pushed)" : "")
+  }
+
+  /// Starts the threads that serve the mount. They last as long as the process.
+  private func startThreads(_ session: ServedSession, _ notifier: Notifier, _ mount: Mount) throws {
+    let (volume, staging, settings, heartbeats) = (volume, staging, settings, heartbeats)
+    let (log, hasEnded, isStrict) = (log, hasEnded, options.isStrict)
     let start = Clock.monotonic()
     let activity = { @Sendable in
-      var activity = serving.activity()
+      var activity = session.activity()
       activity.uptime = Clock.monotonic() - start
       activity.staged = staging?.summary ?? StagedSummary()
       return activity
     }
     let status = { @Sendable in
-      MountStatus(volume, mountedAs: mount.device, settings, isStrict: options.isStrict)
+      MountStatus(volume, mountedAs: mount.device, settings, isStrict: isStrict)
     }
+    let server = try ControlServer(
+      volume: volume, staging: staging, heartbeats: heartbeats, publishing: publishing, folder: folder.path,
+      isReadOnly: options.isReadOnly, isStrict: isStrict, settings: settings, activity: activity,
+      forget: { (number) throws(Errno) in
+        try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
+      }, status: status)
+    let follower = Follower(
+      volume: volume, staging: staging, settings: settings, notifier: notifier, log: log,
+      beginsAtOnce: options.playsLog, looksByItself: !isStrict)
+    if let staging { try Thread.detached(named: "famfs-staging") { staging.run() } }
+    if let heartbeats {
+      do { try heartbeats.begin() } catch { throw FamfsError.memory(options.device, error) }
+      try Thread.detached(named: "famfs-heartbeat") { heartbeats.run() }
+    }
+    try Thread.detached(named: "famfs-control") { server.run() }
+    try Thread.detached(named: "famfs-follow") { follower.run() }
+    if options.publishes, let publishing { try Thread.detached(named: "famfs-publish") { publishing.run() } }
+    try Thread.detached(named: "famfs-session") {
+      do { try session.run() } catch { log.error("the session ended: \(error)") }
+      hasEnded.change { $0 = true }
+    }
+    let served = ServedMount(
+      volume: volume, log: log, mount: mount,
+      facts: {
+        MountFacts(status: status(), devices: volume.devices(), peers: heartbeats?.peers ?? [], activity: activity())
+      }, memory: { MemoryStatus(volume, settings.coherenceInEffect) })
+    do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
+  }
+
+  /// Unmounts, once the last file is closed, unless that has happened: then the place may be another's by now. Does not wait.
+  public func stop() {
+    guard let mount = mount.withLock({ $0 }), Mount.top(at: mount.mountPoint)?.device ?? (0, 0) == mount.device else {
+      return
+    }
+    do { try Mounting.unmount(mount.mountPoint, lazily: true) } catch { log.error("\(error)") }
+  }
+
+  /// Waits until the volume is unmounted, here or by umount(8), and then lets go of it. Call it once, after `start`.
+  public func waitForEnd() {
+    hasEnded.wait { $0 ? () : nil }
+    // The kernel unmounts when no file is open any more. Cut off, programs may have been amid writing.
+    if let mount = mount.withLock({ $0 }), Mount.top(at: mount.mountPoint)?.device ?? (0, 0) != mount.device {
+      staging?.commitRest(evenOpen: true)
+    }
+    // Cut off rather than unmounted, the mount point would answer errors for ever.
+    stop()
+    heartbeats?.end()
+    folder.remove()
+  }
+
+  /// Mounts and serves until the unmount; SIGINT, SIGTERM and SIGHUP ask for that.
+  /// - Parameter ready: called once the mount answers, with what `start` returns. When it throws, because nobody waits for the
+  ///   mount any more, it is unmounted.
+  /// - Throws: a sentence, when nothing was mounted.
+  public static func run(_ options: DaemonOptions, ready: (String) throws -> Void) throws {
+    let signals = StopSignals()
+    signal(SIGPIPE, SIG_IGN)
+    let daemon = try Daemon(options)
+    let line = try daemon.start()
     do {
-      let notifier = Notifier(transport)
-      let server = try ControlServer(
-        volume: volume, staging: staging, heartbeats: heartbeats, publishing: publishing, folder: folder.path,
-        isReadOnly: options.isReadOnly,
-        isStrict: options.isStrict, settings: settings, activity: activity,
-        forget: { (number) throws(Errno) in
-          try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
-        }, status: status)
-      let follower = Follower(
-        volume: volume, staging: staging, settings: settings, notifier: notifier, log: log,
-        beginsAtOnce: options.playsLog,
-        looksByItself: !options.isStrict)
-      if let staging { try Thread.detached(named: "famfs-staging") { staging.run() } }
-      if let heartbeats {
-        do { try heartbeats.begin() } catch { throw FamfsError.memory(options.device, error) }
-        try Thread.detached(named: "famfs-heartbeat") { heartbeats.run() }
-      }
-      // These last as long as the process.
-      try Thread.detached(named: "famfs-control") { server.run() }
-      try Thread.detached(named: "famfs-follow") { follower.run() }
-      if options.publishes, let publishing { try Thread.detached(named: "famfs-publish") { publishing.run() } }
-      try Thread.detached(named: "famfs-session") {
-        do { try serving.run() } catch { log.error("the session ended: \(error)") }
-        hasEnded.flag.store(true, ordering: .releasing)
-        kill(getpid(), SIGUSR1)
-      }
-      let served = ServedMount(
-        volume: volume, log: log, mount: mount,
-        facts: {
-          MountFacts(status: status(), devices: volume.devices(), peers: heartbeats?.peers ?? [], activity: activity())
-        }, memory: { MemoryStatus(volume, settings.coherenceInEffect) })
-      do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
-      try MountPoint.checkAnswers(options.mountPoint)
-      try ready(summary(of: volume, options) + (kernel == .pushed ? "\nwarning: \(KernelMaps.pushed)" : ""))
-      tellManager(["READY=1", "STATUS=\(options.device) is mounted at \(options.mountPoint)"], options, log)
+      try ready(line)
     } catch {
-      unmountOwn(mount, log)
+      daemon.stop()
       throw error
     }
-    while !hasEnded.flag.load(ordering: .acquiring) {
-      guard signals.wait() != SIGUSR1 else { continue }
-      log.notice("asked to stop: unmounting \(options.mountPoint)")
-      tellManager(["STOPPING=1", "STATUS=unmounting \(options.mountPoint), once its files are closed"], options, log)
-      unmountOwn(mount, log)
+    let (device, place) = (options.device, options.mountPoint)
+    daemon.tellManager(["READY=1", "STATUS=\(device) is mounted at \(place)"])
+    try Thread.detached(named: "famfs-signals") {
+      while true {
+        guard signals.wait() != SIGUSR1 else { continue }
+        daemon.log.notice("asked to stop: unmounting \(place)")
+        daemon.tellManager(["STOPPING=1", "STATUS=unmounting \(place), once its files are closed"])
+        daemon.stop()
+      }
     }
-    // The kernel unmounts when no file is open any more. Cut off, programs may have been amid writing.
-    if Mount.top(at: mount.mountPoint)?.device ?? (0, 0) != mount.device { staging?.commitRest(evenOpen: true) }
-    // Cut off rather than unmounted, the mount point would answer errors for ever.
-    unmountOwn(mount, log)
-    heartbeats?.end()
+    daemon.waitForEnd()
+  }
+
+  /// Tells the service manager, if this process is a service: one that `famfs mount` started is not.
+  private func tellManager(_ lines: [String]) {
+    guard options.isForeground, let manager = ServiceManager() else { return }
+    do { try manager.tell(lines) } catch { log.warning("the service manager cannot be told \(lines[0]): \(error)") }
   }
 
   private static func record(
@@ -136,39 +206,6 @@ public enum Daemon {
       throw .other("\(device.path): the open device cannot be looked at any more")
     }
     return MountRecord(of: mount, volume: volume.superblock.uuid, device: identity)
-  }
-
-  /// Tells the service manager, if this process is a service: one that `famfs mount` started is not.
-  private static func tellManager(_ lines: [String], _ options: DaemonOptions, _ log: DaemonLog) {
-    guard options.isForeground, let manager = ServiceManager() else { return }
-    do { try manager.tell(lines) } catch { log.warning("the service manager cannot be told \(lines[0]): \(error)") }
-  }
-
-  /// Unmounts what this daemon has mounted, unless that has happened: then the place may be another's by now.
-  private static func unmountOwn(_ mount: Mount, _ log: DaemonLog) {
-    guard Mount.top(at: mount.mountPoint)?.device ?? (0, 0) == mount.device else { return }
-    do { try Mounting.unmount(mount.mountPoint, lazily: true) } catch { log.error("\(error)") }
-  }
-
-  /// A session, whatever its file system.
-  private struct Serving: Sendable {
-    let run: @Sendable () throws -> Void
-    /// What was asked for so far.
-    let activity: @Sendable () -> MountActivity
-
-    init(_ files: some FileSystem, over transport: DevFuse) {
-      let session = Session(files, over: transport)
-      run = { _ = try session.run(threads: max(2, processorCount())) }
-      activity = {
-        var activity = MountActivity()
-        (activity.operations, activity.bytes) = (session.counts, session.bytes)
-        return activity
-      }
-    }
-  }
-
-  private final class Ended: Sendable {
-    let flag = Atomic(false)
   }
 
   private static func mountOptions(_ options: DaemonOptions) -> MountOptions {
@@ -217,5 +254,22 @@ public enum Daemon {
     }
     for device in report.devices { if let trouble = device.trouble { line += "\nwarning: \(trouble)" } }
     return line
+  }
+}
+
+/// A session, whatever its file system.
+private struct ServedSession: Sendable {
+  let run: @Sendable () throws -> Void
+  /// What was asked for so far.
+  let activity: @Sendable () -> MountActivity
+
+  init(_ files: some FileSystem, over transport: DevFuse) {
+    let session = Session(files, over: transport)
+    run = { _ = try session.run(threads: max(2, processorCount())) }
+    activity = {
+      var activity = MountActivity()
+      (activity.operations, activity.bytes) = (session.counts, session.bytes)
+      return activity
+    }
   }
 }

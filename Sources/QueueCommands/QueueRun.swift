@@ -57,7 +57,7 @@ final class QueueRun: Sendable {
   /// Runs to the end.
   /// - Returns: the exit status.
   func run() throws -> Int32 {
-    let signals = QueueSignals()  // blocked before the first thread starts
+    let signals = StopSignals()  // blocked before the first thread starts
     try checkStatusFile()
     let written = Set(ends.map { $0 == .producer ? QueueFiles.Part.producer : .consumer })
     let files = QueueFiles(path)
@@ -81,7 +81,7 @@ final class QueueRun: Sendable {
   }
 
   /// Waits for the threads' end, and sees to it that it comes: by time or by a signal.
-  private func watch(_ signals: QueueSignals, since began: UInt64) {
+  private func watch(_ signals: StopSignals, since began: UInt64) {
     let deadline = settings.seconds > 0 ? began + settings.seconds * 1_000_000_000 : .max
     let interval = settings.statusSeconds * 1_000_000_000
     var nextLine = interval > 0 ? began + interval : .max
@@ -254,29 +254,6 @@ private struct Pause {
     } else {
       Clock.sleep(nanoseconds: min(1_000_000, UInt64(count) * 200))
     }
-  }
-}
-
-/// SIGINT, SIGTERM and SIGHUP, taken by the main thread, and SIGUSR1, by which a thread says that it has ended.
-private struct QueueSignals {
-  private var signals = sigset_t()
-
-  init() {
-    sigemptyset(&signals)
-    for signal in [SIGINT, SIGTERM, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
-  }
-
-  /// Waits for the next one.
-  /// - Parameter time: of the monotonic clock, in nanoseconds.
-  /// - Returns: nil when the time has come first.
-  func wait(until time: UInt64) -> Int32? {
-    var signals = signals
-    let now = Clock.monotonic()
-    let left = min(time > now ? time - now : 0, 3_600_000_000_000)
-    var limit = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-    let number = sigtimedwait(&signals, nil, &limit)
-    return number > 0 ? number : nil
   }
 }
 
