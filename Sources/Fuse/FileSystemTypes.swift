@@ -359,3 +359,10 @@ public enum SeekTarget: Equatable, Sendable {
   /// SEEK_HOLE: the first hole at or behind the offset; the file's end counts as one.
   case hole
 }
+
+/// Permission bits after a write, a new size or a new owner, as the kernel changes them: setuid goes, and setgid where the
+/// group may execute.
+public func withoutSetID<Bits: FixedWidthInteger>(_ mode: Bits) -> Bits {
+  let (setUID, setGID, groupExecutes) = (Bits(S_ISUID), Bits(S_ISGID), Bits(S_IXGRP))
+  return mode & ~setUID & (mode & groupExecutes != 0 ? ~setGID : ~0)
+}

@@ -64,8 +64,6 @@ extension StagedNode {
     changed = now
   }
 
-  mutating func clearSetID() {
-    permissions &= ~S_ISUID
-    if permissions & S_IXGRP != 0 { permissions &= ~S_ISGID }
-  }
+  /// What a write and a new owner do to permissions.
+  mutating func clearSetID() { permissions = withoutSetID(permissions) }
 }
