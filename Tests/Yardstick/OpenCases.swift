@@ -214,7 +214,7 @@ enum OpenCases {
       try t.chmod("d", 0o766).ok()
       try t.asUser(User.carol) {
         t.open("d/4", O_RDONLY).fails(EACCES)
-        t.expect(t.open("d", O_RDONLY | O_DIRECTORY).value >= 0, "a directory is listed with r")
+        try t.open("d", O_RDONLY | O_DIRECTORY).file().close().gives(0)  // r lists a directory
       }
       try t.chmod("d", 0o711).ok()
       try t.asUser(User.carol) {

@@ -11,8 +11,9 @@ public final class DevFuse: Transport, NotificationChannel {
   static let path = "/dev/fuse"
 
   private let descriptor: FileDescriptor
-  /// Slots that are not in use, and how many there are besides.
-  private let spare = Monitor<(free: [DevFuseSlot], made: Int)>(([], 0))
+  /// All slots: a request does not keep the slot that it is in. Then those that are not in use, and how many were made over
+  /// those of the threads.
+  private let slots = Monitor<(all: [DevFuseSlot], free: [DevFuseSlot], extra: Int)>(([], [], 0))
 
   /// Takes over the descriptor of a mounted connection. It must not be O_NONBLOCK, or waiting would spin.
   public init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
@@ -43,15 +44,24 @@ public final class DevFuse: Transport, NotificationChannel {
 
   /// A slot in place of one that is held; waits for one if there are too many.
   fileprivate func takeSlot() -> DevFuseSlot {
-    spare.wait { spare in
-      if let slot = spare.free.popLast() { return slot }
-      guard spare.made < DevFuse.mostSlots else { return nil }
-      spare.made += 1
-      return DevFuseSlot(of: self)
+    slots.wait { slots in
+      if let slot = slots.free.popLast() { return slot }
+      guard slots.extra < DevFuse.mostSlots else { return nil }
+      slots.extra += 1
+      let slot = DevFuseSlot(of: self)
+      slots.all.append(slot)
+      return slot
     }
   }
 
-  fileprivate func giveBack(_ slot: DevFuseSlot) { spare.change { $0.free.append(slot) } }
+  /// The first slot of a thread.
+  fileprivate func makeSlot() -> DevFuseSlot {
+    let slot = DevFuseSlot(of: self)
+    slots.change { $0.all.append(slot) }
+    return slot
+  }
+
+  fileprivate func giveBack(_ slot: DevFuseSlot) { slots.change { $0.free.append(slot) } }
 }
 
 /// One thread's descriptor of a connection.
@@ -63,7 +73,7 @@ public final class DevFuseQueue: RequestQueue {
   fileprivate init(_ descriptor: consuming FileDescriptor, of transport: DevFuse) {
     self.descriptor = descriptor
     self.transport = transport
-    slot = DevFuseSlot(of: transport)
+    slot = transport.makeSlot()
   }
 
   // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
