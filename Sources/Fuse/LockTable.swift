@@ -44,7 +44,7 @@ public final class LockTable<Key: Hashable & Sendable>: Sendable {
   /// Requests that wait.
   public var waiterCount: Int { state.withLock { $0.waiters.count } }
 
-  /// F_GETLK: a lock of another owner that is in the way; nil when there is none.
+  /// F_GETLK: the first lock of another owner that is in the way, by its place in the file; nil when there is none.
   public func conflict(of lock: FileLock, by owner: LockOwner, on key: Key) -> FileLock? {
     state.withLock { $0.conflict(of: lock, by: owner, isFlock: false, on: key)?.lock }
   }
@@ -127,15 +127,20 @@ public final class LockTable<Key: Hashable & Sendable>: Sendable {
 }
 
 extension LockTable.State {
-  /// A lock of another owner that is in the way.
+  /// The first lock of another owner that is in the way, by its place in the file.
   fileprivate func conflict(
     of lock: FileLock, by owner: LockOwner, isFlock: Bool, on key: Key
   ) -> LockTable.Held? {
     guard let file = files[key] else { return nil }
-    return (isFlock ? file.flocks : file.ranges).first { held in
-      held.owner != owner && held.lock.start <= lock.end && lock.start <= held.lock.end
-        && (held.lock.kind == .exclusive || lock.kind == .exclusive)
+    var first: LockTable.Held?
+    for held in isFlock ? file.flocks : file.ranges
+    where held.owner != owner && held.lock.start <= lock.end && lock.start <= held.lock.end
+      && (held.lock.kind == .exclusive || lock.kind == .exclusive)
+    {
+      if let found = first, found.lock.start <= held.lock.start { continue }
+      first = held
     }
+    return first
   }
 
   /// Puts a lock in place of what the owner holds in its range, or takes that away.

@@ -178,6 +178,9 @@ private final class Answers: ExchangeServer {
       for byte in 0...23 as ClosedRange<UInt64> {
         let isHeld = bytes[Int(byte)].contains { $0.key != 5 && $0.value == .exclusive }
         #expect((conflict(.shared, byte...byte, by: 5) != nil) == isHeld, "step \(step), byte \(byte)")
+        let first = (byte...23).first { !bytes[Int($0)].isEmpty }
+        let found = conflict(.exclusive, byte...23, by: 5)
+        #expect(found.map { max($0.start, byte) } == first, "step \(step), from byte \(byte)")
       }
     }
   }
