@@ -1,6 +1,7 @@
 # make build    the program and all its names in bin/
 # make demo     sets everything up and shows the main job on real data
 # make test     sets everything up and passes the tests
+# make yardstick  what a local file system does, on tmpfs, ext4 and on our engine over /dev/fuse
 # make smoke    the command line and mounts on one device, DEV=... or a file in /dev/shm; make smoke_user: as a user with sudo
 # make smoke_valgrind  the same with valgrind and sanitizers
 # make coverage  which lines all tests reach, in coverage/index.html
@@ -22,7 +23,7 @@ BIN ?= bin
 export PREFIX ?= /usr/local
 export DESTDIR ?=
 
-.PHONY: build demo test smoke smoke_user smoke_valgrind coverage test-machines bench lint install uninstall deb setup clean
+.PHONY: build demo test yardstick smoke smoke_user smoke_valgrind coverage test-machines bench lint install uninstall deb setup clean
 
 build: setup
 	$(SWIFT) build $(RELEASE) --product weft
@@ -51,6 +52,9 @@ demo: build
 
 test: build
 	@scripts/test bin
+
+yardstick: setup
+	WEFT_YARDSTICK_FUSE=1 $(SWIFT) test --parallel --filter YardstickTests
 
 smoke: build
 	@scripts/smoke bin

@@ -84,7 +84,7 @@ let package = Package(
     .target(
       name: "Yardstick", dependencies: ["Platform", "CLinux", "CYardstick"], path: "Tests/Yardstick",
       swiftSettings: strict),
-    tests("YardstickTests", ["Yardstick", "Platform"]),
+    tests("YardstickTests", ["Yardstick", "FuseTestSupport", "Fuse", "Platform"]),
   ],
   swiftLanguageModes: [.v6]
 )

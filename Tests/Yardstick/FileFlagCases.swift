@@ -35,11 +35,16 @@ enum FileFlagCases {
         t.chown("f", 1, 1).fails(EPERM)
         t.utimens("f", access: Time(1), modification: Time(1)).fails(EPERM)
         t.setxattr("f", "user.a", [1]).fails(EPERM)
-        t.access("f", W_OK).fails(EPERM)
       }
       try t.holds("f", bytes("abc"))
       try t.chmod("f", 0o600).ok()
       try t.unlink("f").ok()
+    },
+    YardstickCase(
+      "file flags", "access says that an immutable file cannot be written", needs: [.fileFlags, .root, .flagsInAccess]
+    ) { t in
+      try t.make("f")
+      try t.withFlags("f", YARD_FL_IMMUTABLE) { t.access("f", W_OK).fails(EPERM) }
     },
     YardstickCase(
       "file flags", "a descriptor from before does not change an immutable file",

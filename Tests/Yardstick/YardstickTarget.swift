@@ -67,6 +67,13 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case setIDPrograms
   /// Set-user-ID bits are kept: every Linux file system does, some network ones do not.
   case setID
+  /// The bits go as in the kernel's own file systems also where nobody asks the file system to clear them: when chown
+  /// changes nobody, and set-group-ID without execution when another user writes.
+  case strictSetID
+  /// access(2) says that an immutable file cannot be written.
+  case flagsInAccess
+  /// F_OFD_GETLK tells a lock of an open file description as one: without a process.
+  case descriptionHolders
 }
 
 /// A mounted directory, and what is known of its file system.

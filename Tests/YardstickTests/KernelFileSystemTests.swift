@@ -30,7 +30,7 @@ struct NamedDirectoryTests {
 
 /// Is skipped itself when cases are, and so says in the report which and why: of a case that is cancelled among others
 /// the console shows nothing.
-private func tellWhatIsSkipped() throws {
+func tellWhatIsSkipped() throws {
   let target = try #require(MountedTrait.target)
   let lines = Yardstick.cases.compactMap { yardstickCase -> String? in
     let lacking = yardstickCase.lacking(on: target).map(\.rawValue)
@@ -40,7 +40,7 @@ private func tellWhatIsSkipped() throws {
 }
 
 /// Runs a case on the suite's mount. A case that needs what the mount lacks is cancelled, with the reason.
-private func measure(_ yardstickCase: YardstickCase) throws {
+func measure(_ yardstickCase: YardstickCase) throws {
   let target = try #require(MountedTrait.target)
   let lacking = yardstickCase.lacking(on: target)
   if !lacking.isEmpty {

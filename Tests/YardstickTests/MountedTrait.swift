@@ -1,4 +1,5 @@
 import Foundation
+import Fuse
 import Platform
 import Testing
 import Yardstick
@@ -13,6 +14,8 @@ struct MountedTrait: SuiteTrait, TestScoping {
     case ext4
     /// The directory that WEFT_YARDSTICK_DIR names.
     case named
+    /// `MemoryFileSystem` over /dev/fuse.
+    case memory(FileSystemTraits)
   }
 
   /// The mount of the suite that runs.
@@ -25,16 +28,24 @@ struct MountedTrait: SuiteTrait, TestScoping {
   ) async throws {
     let place = try Place()
     defer { place.remove() }
+    if case .memory(let traits) = kind {
+      return try await MemoryMount.whileMounted(on: place.mount, traits) { target in
+        try await MountedTrait.$target.withValue(target) { try await function() }
+      }
+    }
     let target = try place.target(kind)
     try await MountedTrait.$target.withValue(target) { try await function() }
   }
 
   func prepare(for test: Test) async throws {
-    if kind == .ext4 && !Self.canMountExt4 {
-      try Test.cancel("ext4 needs root, a loop device and mkfs.ext4")
-    }
-    if kind == .named && Self.namedDirectory == nil {
-      try Test.cancel("WEFT_YARDSTICK_DIR names no directory")
+    switch kind {
+    case .ext4 where !Self.canMountExt4: try Test.cancel("ext4 needs root, a loop device and mkfs.ext4")
+    case .named where Self.namedDirectory == nil: try Test.cancel("WEFT_YARDSTICK_DIR names no directory")
+    case .memory where ProcessInfo.processInfo.environment["WEFT_YARDSTICK_FUSE"] == nil:
+      try Test.cancel("make yardstick runs it")
+    case .memory where geteuid() != 0 || access("/dev/fuse", R_OK | W_OK) != 0:
+      try Test.cancel("a FUSE mount for other users needs root and /dev/fuse")
+    default: break
     }
   }
 
@@ -56,6 +67,7 @@ extension Trait where Self == MountedTrait {
 /// A directory in /dev/shm for a mount.
 private struct Place {
   let path: String
+  var mount: String { path + "/mount" }
 
   init() throws {
     var template = Array("/dev/shm/weft-yardstick-XXXXXX".utf8CString)
@@ -66,7 +78,6 @@ private struct Place {
   }
 
   func target(_ kind: MountedTrait.Kind) throws -> YardstickTarget {
-    let mount = path + "/mount"
     switch kind {
     case .tmpfs:
       if geteuid() == 0 { try command("mount -t tmpfs -o size=1g,mode=755 none mount", in: path) }
@@ -76,6 +87,8 @@ private struct Place {
       return known(.ext4(at: mount))
     case .named:
       return known(named(MountedTrait.namedDirectory ?? mount))
+    case .memory(let traits):
+      return known(.memory(at: mount, traits))
     }
   }
 
@@ -108,7 +121,6 @@ private struct Place {
 
   /// Whatever the tests did, nothing is left.
   func remove() {
-    let mount = path + "/mount"
     // Detached, so that a case that failed cannot hold it.
     while umount2(mount, 2) == 0 {}
     rmdir(mount)

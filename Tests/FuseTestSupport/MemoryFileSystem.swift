@@ -1,0 +1,112 @@
+import Fuse
+import Glibc
+import Platform
+import Synchronization
+
+/// A file system in memory that does all that the engine can ask for, as a local file system does it.
+///
+/// It checks what it is told: lookups, handles and nodes that should not come are `mistakes` of the other side. Only its
+/// mount changes it, so the kernel may remember everything for good.
+package final class MemoryFileSystem: FileSystem {
+  /// How much there can be.
+  package struct Limits: Sendable {
+    /// Pages of 4 KiB in all files.
+    package var pages: UInt64 = 1 << 18
+    package var nodes: UInt64 = 1 << 20
+    /// Names of one file.
+    package var links: UInt32 = 65_000
+    /// Bytes of all xattrs of a node, names included.
+    package var xattrBytes = 1 << 20
+  }
+
+  package struct Options: Sendable {
+    package var traits: FileSystemTraits = []
+    package var limits = Limits()
+    /// Reads, writes and copies of this many bytes and more, and each fsync(2), are answered by another thread.
+    package var laterFrom = 16 << 10
+
+    package init(traits: FileSystemTraits = [], laterFrom: Int = 16 << 10) {
+      (self.traits, self.laterFrom) = (traits, laterFrom)
+    }
+  }
+
+  /// What was called that leaves nothing to see.
+  package struct Calls: Sendable {
+    package var fsync = 0
+    package var fsyncdir = 0
+    package var syncfs = 0
+    package var flush = 0
+    /// Requests that another thread answered.
+    package var later = 0
+  }
+
+  package let traits: FileSystemTraits
+  let options: Options
+  let tree: Mutex<MemoryTree>
+  let workers = WorkerPool(named: "later", threads: 2)
+  let locks = LockTable<NodeID>()
+  /// Which owners locked ranges through an open file.
+  let lockOwners = Mutex<[FileHandle: Set<LockOwner>]>([:])
+  private let counted = Mutex(Calls())
+
+  package init(_ options: Options = Options()) {
+    self.options = options
+    traits = options.traits
+    tree = Mutex(MemoryTree(options.limits))
+  }
+
+  // MARK: what tests ask
+
+  /// What should not have come.
+  package var mistakes: [String] { tree.withLock { $0.mistakes } }
+  /// Nodes there are, the root among them.
+  package var nodeCount: Int { tree.withLock { $0.nodes.count } }
+  /// Files and directories that are open.
+  package var openCount: Int { tree.withLock { $0.opened.count } }
+  /// Lookups that were not taken back, of all nodes.
+  package var lookupCount: UInt64 { tree.withLock { $0.nodes.values.reduce(0) { $0 + $1.lookups } } }
+  package var calls: Calls { counted.withLock { $0 } }
+
+  func count(_ call: WritableKeyPath<Calls, Int> & Sendable) { counted.withLock { $0[keyPath: call] += 1 } }
+
+  // MARK: the session
+
+  package func destroy() {
+    locks.removeAll()
+    lockOwners.withLock { $0 = [:] }
+    tree.withLock { $0.forgetAll() }
+  }
+
+  /// Whether the umask is left to the file system.
+  var masks: Bool { traits.contains(.posixACL) }
+
+  // MARK: nodes
+
+  package func forget(_ lookups: Span<LookupCount>) {
+    for place in lookups.indices {
+      let lookup = lookups[place]
+      tree.withLock { $0.forget(lookup.node, lookup.count) }
+    }
+  }
+
+  package func getattr(_ id: NodeID, _ handle: FileHandle?, _ caller: Caller) throws(Errno) -> CachedAttributes {
+    try tree.withLock { (tree) throws(Errno) in
+      CachedAttributes(try tree.node(id).allAttributes, lifetime: 0)
+    }
+  }
+
+  package func statfs(_ node: NodeID, _ caller: Caller) throws(Errno) -> FileSystemStatus {
+    tree.withLock { tree in
+      var status = FileSystemStatus()
+      (status.blocks, status.freeBlocks) = (tree.limits.pages, tree.freePages)
+      status.availableBlocks = tree.freePages
+      status.files = tree.limits.nodes
+      status.freeFiles = tree.limits.nodes - min(tree.limits.nodes, UInt64(tree.nodes.count))
+      return status
+    }
+  }
+}
+
+extension RawSpan {
+  var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
+}
