@@ -69,7 +69,9 @@ int move_areas(uintptr_t start, uintptr_t end, char *target) {
     struct area area;
     if (!open_maps(&maps)) return -errno;
     int result = 0;
-    while (result == 0 && next_area(&maps, start, end, &area)) {
+    /* What has been moved is not looked at again: another thread may have mapped something of its own there, and the kernel may
+     * show that late, as a part of a higher area that it has joined. */
+    for (uintptr_t rest = start; result == 0 && rest < end && next_area(&maps, rest, end, &area); rest = area.end) {
         size_t length = area.end - area.start;
         if (syscall(SYS_mremap, area.start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target + (area.start - start)) == -1) result = -errno;
     }
