@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// famfs device as it is typed. What it does with devices is in CommandsTests and, with real ones, in make test-machines.
+/// famfs device as it is typed. What it does with devices is in FamfsCommandsTests and, with real devices, in
+/// make test-machines.
 @Suite("famfs device, typed", .timeLimit(.minutes(15))) struct DeviceCommandTests {
   private struct Listing: Decodable {
     struct Device: Decodable { let device, path: String }
