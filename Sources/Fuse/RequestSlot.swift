@@ -12,25 +12,55 @@ open class RequestSlot: @unchecked Sendable {
   /// Where requests arrive, header first. Private memory: what a guest could change while it is parsed is copied here.
   public let request: UnsafeMutableRawBufferPointer
   /// Bytes of the request that are in `request`: all of them but the data of a WRITE, if that lies in `data`.
-  public final var requestCount = 0
+  public final var requestCount: Int {
+    get { state.pointee.requestCount }
+    set { state.pointee.requestCount = newValue }
+  }
   /// The data of a WRITE where it lies elsewhere, in one or more pieces; the transport may reach the memory until the slot is
   /// free. A guest may change it at any time.
-  public final var data: [UnsafeRawBufferPointer] = []
+  public final var data: [UnsafeRawBufferPointer] {
+    _read { yield state.pointee.data }
+    _modify { yield &state.pointee.data }
+  }
   let replies: ReplyMemory
+  /// Behind a pointer because each access to a variable of a class is a call, which checks that it is exclusive. They
+  /// were a third of all instructions of a GETATTR.
+  private let state: UnsafeMutablePointer<SlotState>
 
   // The session's, while the request is under way.
-  final var header = RequestHeader()
-  final var arrival: UInt64 = 0
+  final var header: RequestHeader {
+    get { state.pointee.header }
+    set { state.pointee.header = newValue }
+  }
+  final var arrival: UInt64 {
+    get { state.pointee.arrival }
+    set { state.pointee.arrival = newValue }
+  }
   /// The thread that took the request; it lives as long as the session.
-  final unowned(unsafe) var thread: ServingThread?
+  final var thread: Unmanaged<ServingThread>? {
+    get { state.pointee.thread }
+    set { state.pointee.thread = newValue }
+  }
   /// It lives until all requests are answered, and longer.
-  final unowned(unsafe) var server: (any ExchangeServer)?
+  final var server: (any ExchangeServer)? {
+    get { state.pointee.server }
+    set { state.pointee.server = newValue }
+  }
   /// Whether the file system has it: the session cannot end before it is over.
-  final var isInFlight = false
+  final var isInFlight: Bool {
+    get { state.pointee.isInFlight }
+    set { state.pointee.isInFlight = newValue }
+  }
   /// Whether it counts among those that wait for locks.
-  final var isWaiting = false
+  final var isWaiting: Bool {
+    get { state.pointee.isWaiting }
+    set { state.pointee.isWaiting = newValue }
+  }
   /// What keeps the memory of the reply's ranges.
-  final var owners: [any AnyObject & Sendable] = []
+  final var owners: [any AnyObject & Sendable] {
+    _read { yield state.pointee.owners }
+    _modify { yield &state.pointee.owners }
+  }
 
   /// A slot over memory that outlives it.
   /// - Parameters:
@@ -44,9 +74,23 @@ open class RequestSlot: @unchecked Sendable {
   ) {
     self.request = request
     replies = ReplyMemory(body: body, mostRanges: mostRanges)
+    state = .allocate(capacity: 1)
+    state.initialize(to: SlotState())
   }
 
-  deinit { replies.deallocate() }
+  deinit {
+    replies.deallocate()
+    state.deinitialize(count: 1)
+    state.deallocate()
+  }
+
+  /// Bytes that lie in `data`.
+  final var dataCount: Int {
+    if data.isEmpty { return 0 }
+    var count = 0
+    for piece in data { count += piece.count }
+    return count
+  }
 
   /// Whether the other side waits for an answer: a reply to number zero would be a notification.
   final var isAnswered: Bool {
@@ -71,6 +115,19 @@ open class RequestSlot: @unchecked Sendable {
   /// Another slot that answers the same request, for one that waits long and needs no more than an answer without a body.
   /// This one is then freed. By default nil: the slot itself has to wait.
   open func forWaiting() -> RequestSlot? { nil }
+}
+
+/// The variables of a slot, which has their meanings.
+private struct SlotState {
+  var requestCount = 0
+  var data: [UnsafeRawBufferPointer] = []
+  var header = RequestHeader()
+  var arrival: UInt64 = 0
+  var thread: Unmanaged<ServingThread>?
+  unowned(unsafe) var server: (any ExchangeServer)?
+  var isInFlight = false
+  var isWaiting = false
+  var owners: [any AnyObject & Sendable] = []
 }
 
 /// Who handles the requests of a slot: a session.
@@ -101,6 +158,9 @@ struct Exchange: ~Copyable, @unchecked Sendable {
     discard self
     return slot
   }
+
+  /// Passes the duty to answer to the caller, who has the slot.
+  consuming func discharge() { discard self }
 
   /// The same request in a slot that can wait for long.
   /// - Returns: whether it is in another one, and the transport's slot is free.

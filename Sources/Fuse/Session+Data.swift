@@ -26,9 +26,7 @@ extension Session {
   func write(_ request: Request, _ exchange: consuming Exchange) {
     let write: WriteRequest
     do throws(Errno) {
-      var scattered = 0
-      for piece in exchange.slot.data { scattered += piece.count }
-      write = try WriteRequest(parsing: request.body.bytes, dataElsewhere: scattered)
+      write = try WriteRequest(parsing: request.body.bytes, dataElsewhere: exchange.slot.dataCount)
     } catch {
       return exchange.fail(error)
     }

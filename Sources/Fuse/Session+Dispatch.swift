@@ -12,13 +12,13 @@ extension Session {
     // Too short to have a number to answer to.
     guard let header = RequestHeader(parsing: bytes.bytes) else { return slot.free() }
     slot.header = header
-    (slot.thread, slot.server) = (thread, self)
+    (slot.thread, slot.server) = (.passUnretained(thread), self)
     thread.counters.countRequest(header.opcode)
     let exchange = Exchange(slot)
     let opcode = Opcode(rawValue: header.opcode)
     let request: Request
     do throws(Errno) {
-      request = try frame(header, bytes, data: slot.data)
+      request = try frame(header, bytes, dataCount: slot.dataCount)
       // A reply to number zero would be a notification.
       guard header.unique != 0 || opcode.map({ !$0.isAnswered }) ?? false else { throw .protocolError }
     } catch {
@@ -26,20 +26,18 @@ extension Session {
     }
     guard let opcode else { return exchange.fail(.noSystemCall) }
     switch opcode {
-    case .initialize: finish(exchange) { () throws(Errno) in try initialize(request, slot) }
+    case .initialize: finish(exchange, slot) { () throws(Errno) in try initialize(request, slot) }
     case .destroy: destroy(exchange)
-    default: hand(opcode, request, exchange, thread)
+    default: hand(opcode, request, exchange, slot, thread)
     }
   }
 
   /// Checks the lengths that a header states against what came.
   private func frame(
-    _ header: RequestHeader, _ bytes: UnsafeRawBufferPointer, data: [UnsafeRawBufferPointer]
+    _ header: RequestHeader, _ bytes: UnsafeRawBufferPointer, dataCount: Int
   ) throws(Errno) -> Request {
     let end = bytes.count - header.extensionByteCount
-    var total = bytes.count
-    for piece in data { total += piece.count }
-    guard Int(header.length) == total, end >= RequestHeader.byteCount else { throw .inputOutput }
+    guard Int(header.length) == bytes.count + dataCount, end >= RequestHeader.byteCount else { throw .inputOutput }
     return Request(
       header: header, body: UnsafeRawBufferPointer(rebasing: bytes[RequestHeader.byteCount..<end]),
       extensions: UnsafeRawBufferPointer(rebasing: bytes[end...]))
@@ -47,11 +45,10 @@ extension Session {
 
   /// Hands a request to the file system, for as long as the session lasts.
   private func hand(
-    _ opcode: Opcode, _ request: Request, _ exchange: consuming Exchange, _ thread: ServingThread
+    _ opcode: Opcode, _ request: Request, _ exchange: consuming Exchange, _ slot: RequestSlot, _ thread: ServingThread
   ) {
     // Entered first, and looked at then: `endSession` closes first, and counts then.
     thread.inFlight.add(1, ordering: .sequentiallyConsistent)
-    let slot = exchange.slot
     slot.isInFlight = true
     guard isOpen.load(ordering: .sequentiallyConsistent) else { return exchange.fail(.inputOutput) }
     switch opcode {
@@ -65,15 +62,16 @@ extension Session {
     case .copyFileRange64: copyFileRange(request, isWide: true, exchange)
     case .setlk: setLock(request, waits: false, exchange)
     case .setlkw: setLock(request, waits: true, exchange)
-    default: finish(exchange) { () throws(Errno) in try handle(opcode, request, slot) }
+    default: finish(exchange, slot) { () throws(Errno) in try handle(opcode, request, slot) }
     }
   }
 
   /// Sends what `body` prepares, or the error that it throws.
-  private func finish(_ exchange: consuming Exchange, _ body: () throws(Errno) -> Reply) {
+  private func finish(_ exchange: consuming Exchange, _ slot: RequestSlot, _ body: () throws(Errno) -> Reply) {
     let reply: Reply
-    do throws(Errno) { reply = try body() } catch { return exchange.fail(error) }
-    send(reply, exchange.take())
+    exchange.discharge()
+    do throws(Errno) { reply = try body() } catch { return fail(slot, error) }
+    send(reply, slot)
   }
 
   /// Prepares the reply to a request that is answered at once.

@@ -56,19 +56,25 @@ extension Session {
   /// The request is over.
   private func end(_ slot: RequestSlot) {
     if !slot.owners.isEmpty { slot.owners.removeAll(keepingCapacity: true) }
-    let (opcode, time, thread) = (slot.header.opcode, Clock.monotonic() &- slot.arrival, slot.thread)
+    let opcode = slot.header.opcode
+    let (time, thread) = (Clock.monotonic() &- slot.arrival, slot.thread)
     count(slot) { $0.countTime(time, of: opcode) }
     let (isInFlight, isWaiting) = (slot.isInFlight, slot.isWaiting)
     (slot.isInFlight, slot.isWaiting) = (false, false)
     slot.free()
     // Last: when none is in flight any more the session may end.
     if isWaiting { waiting.subtract(1, ordering: .relaxed) }
-    if isInFlight, let thread { leave(thread) }
+    if isInFlight { thread?._withUnsafeGuaranteedRef { leave($0) } }
   }
 
   /// Counts for the thread that took the request. Only that one writes its counters.
   private func count(_ slot: RequestSlot, _ body: (Counters) -> Void) {
-    if let thread = slot.thread, thread.isCurrent { return body(thread.counters) }
+    let isDone = slot.thread?._withUnsafeGuaranteedRef { thread in
+      guard thread.isCurrent else { return false }
+      body(thread.counters)
+      return true
+    }
+    if isDone == true { return }
     otherCounters.withLock { body($0) }
   }
 
