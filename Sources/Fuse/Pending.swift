@@ -61,8 +61,8 @@ public struct PendingRead: ~Copyable, Sendable {
   /// Answers with what was appended.
   public consuming func finish() {
     let (ranges, byteCount) = (reply.rangeCount, reply.count)
-    let slot = exchange.take()
-    slot.server?.finishRead(slot, ranges: ranges, byteCount: byteCount)
+    exchange.withSlot { $0.server?.finishRead($0, ranges: ranges, byteCount: byteCount) }
+    exchange.discharge()
   }
 
   /// Fails, whatever was appended.

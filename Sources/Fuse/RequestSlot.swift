@@ -94,7 +94,7 @@ open class RequestSlot: @unchecked Sendable {
 
   /// Whether the other side waits for an answer: a reply to number zero would be a notification.
   final var isAnswered: Bool {
-    header.unique != 0 && Opcode(rawValue: header.opcode)?.isAnswered ?? true
+    header.unique != 0 && Opcode.isAnswered(header.opcode)
   }
 
   /// Sends a reply as one message. Called by any thread, once for each request that is answered.
@@ -151,6 +151,9 @@ struct Exchange: ~Copyable, @unchecked Sendable {
 
   /// The slot, to look at.
   var slot: RequestSlot { reference.takeUnretainedValue() }
+
+  /// Lets `body` look at the slot, without a retain.
+  func withSlot(_ body: (RequestSlot) -> Void) { reference._withUnsafeGuaranteedRef(body) }
 
   /// The slot, with the duty to answer.
   consuming func take() -> RequestSlot {

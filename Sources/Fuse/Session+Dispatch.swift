@@ -8,7 +8,8 @@ extension Session {
   /// the request has.
   func answer(_ slot: RequestSlot, _ thread: ServingThread) {
     slot.arrival = Clock.monotonic()
-    let bytes = UnsafeRawBufferPointer(rebasing: slot.request.prefix(slot.requestCount))
+    let room = slot.request
+    let bytes = UnsafeRawBufferPointer(start: room.baseAddress, count: min(slot.requestCount, room.count))
     // Too short to have a number to answer to.
     guard let header = RequestHeader(parsing: bytes.bytes) else { return slot.free() }
     slot.header = header

@@ -68,23 +68,26 @@ public final class DevFuse: Transport, NotificationChannel {
 public final class DevFuseQueue: RequestQueue {
   private let descriptor: FileDescriptor
   private let transport: DevFuse
-  private var slot: DevFuseSlot
+  /// The slot that the next request arrives in. It is behind a pointer for the same reason as a slot's variables.
+  private let current: UnsafeMutablePointer<Unmanaged<DevFuseSlot>>
 
   fileprivate init(_ descriptor: consuming FileDescriptor, of transport: DevFuse) {
     self.descriptor = descriptor
     self.transport = transport
-    slot = transport.makeSlot()
+    current = .allocate(capacity: 1)
+    current.initialize(to: .passUnretained(transport.makeSlot()))
   }
+
+  deinit { current.deallocate() }
 
   // swift-format-ignore: AllPublicDeclarationsHaveDocumentation
   public func next() throws(Errno) -> Arrival {
-    if slot.isHeld() { slot = transport.takeSlot() }
-    let slot = slot
+    if current.pointee._withUnsafeGuaranteedRef({ $0.isHeld() }) {
+      current.pointee = .passUnretained(transport.takeSlot())
+    }
     while true {
-      let count = read(descriptor.rawValue, slot.request.baseAddress, slot.request.count)
-      if count >= 0 {
-        slot.begin(count, on: descriptor.rawValue)
-        return .request(slot)
+      if current.pointee._withUnsafeGuaranteedRef({ $0.receive(on: descriptor.rawValue) }) {
+        return .request(current.pointee.takeUnretainedValue())
       }
       switch Errno.current {
       case .interrupted, .tryAgain: continue
@@ -129,10 +132,15 @@ private final class DevFuseSlot: RequestSlot, @unchecked Sendable {
     body.deallocate()
   }
 
-  func begin(_ count: Int, on descriptor: Int32) {
+  /// Waits for a request.
+  /// - Returns: false when read(2) has failed, with the reason in errno.
+  func receive(on descriptor: Int32) -> Bool {
+    let count = read(descriptor, request.baseAddress, request.count)
+    guard count >= 0 else { return false }
     requestCount = count
     self.descriptor = descriptor
     state.store(.busy, ordering: .relaxed)
+    return true
   }
 
   /// Whether the request is under way still. Then the slot goes to the spare ones when it is freed, and not back to its

@@ -130,10 +130,11 @@ public enum Opcode: UInt32, Sendable, CaseIterable {
   ///
   /// INTERRUPT is among the others on purpose: our requests never wait for anything that a signal could end, so the
   /// request it names is about to be answered anyway.
-  var isAnswered: Bool {
-    switch self {
-    case .forget, .batchForget, .interrupt, .notifyReply: false
-    default: true
-    }
+  var isAnswered: Bool { Opcode.isAnswered(rawValue) }
+
+  /// The same of a number that may be none that `Opcode` knows.
+  static func isAnswered(_ number: UInt32) -> Bool {
+    number != Opcode.forget.rawValue && number != Opcode.batchForget.rawValue
+      && number != Opcode.interrupt.rawValue && number != Opcode.notifyReply.rawValue
   }
 }
