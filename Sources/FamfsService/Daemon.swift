@@ -166,8 +166,8 @@ public final class Daemon: Sendable {
   }
 
   /// Mounts and serves until the unmount; SIGINT, SIGTERM and SIGHUP ask for that.
-  /// - Parameter ready: called once the mount answers, with what `start` returns. When it throws, because nobody waits for the
-  ///   mount any more, it is unmounted.
+  /// - Parameter ready: called once the mount answers, with what `start` returns. When it throws, because no process waits for
+  ///   the mount any more, it is unmounted.
   /// - Throws: a sentence, when nothing was mounted.
   public static func run(_ options: DaemonOptions, ready: (String) throws -> Void) throws {
     let signals = StopSignals()

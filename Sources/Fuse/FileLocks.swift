@@ -41,7 +41,7 @@ public struct LockIntent: Equatable, Sendable {
   public let owner: LockOwner
   /// Whether it is flock(2): of the whole file, and independent of the locks of fcntl(2).
   public let isFlock: Bool
-  /// Whether the process waits until nobody else's lock is in the way.
+  /// Whether the process waits until no other owner's lock is in the way.
   public let waits: Bool
   /// The request, which `FileSystem.interrupt` may name while the process waits.
   public let request: RequestID

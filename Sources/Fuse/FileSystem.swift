@@ -83,7 +83,7 @@ public protocol FileSystem: Sendable {
   ///
   /// By default refused as `refusal(of: .create)` says. After an ENOSYS the kernel asks no more and uses `mknod` and
   /// `open` in its place.
-  /// - Returns: an entry of a regular file, for else the process gets EIO, and a handle. Under the trait
+  /// - Returns: an entry of a regular file, or the process gets EIO, and a handle. Under the trait
   ///   `withoutOpen` the handle must be `FileHandle.none`: the kernel may or may not release it.
   /// - Throws: EEXIST and ESTALE as above, ENOSPC, EDQUOT, ENAMETOOLONG; ESTALE or ENOENT for a directory that is gone.
   func create(
@@ -95,7 +95,7 @@ public protocol FileSystem: Sendable {
   ///
   /// The kernel serves FIFOs, sockets and devices itself, and asks for their names and attributes only. The mount
   /// option nodev, which `Mounting` always gives, keeps devices from being opened.
-  /// - Returns: an entry of the type that `new.mode` says, for else the process gets EIO.
+  /// - Returns: an entry of the type that `new.mode` says, or the process gets EIO.
   /// - Throws: EEXIST, ENOSPC as for `create`. EPERM for a type that the file system does not have; ENOSYS would
   ///   reach the process as it is.
   func mknod(
@@ -106,7 +106,7 @@ public protocol FileSystem: Sendable {
   ///
   /// In a directory with the setgid bit, group and bit of new directories (and the group of new files) are the
   /// parent's: that is the file system's to do.
-  /// - Returns: an entry of a directory, for else the process gets EIO.
+  /// - Returns: an entry of a directory, or the process gets EIO.
   /// - Throws: EEXIST, ENOSPC, ENAMETOOLONG, EMLINK.
   func mkdir(
     _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller
@@ -114,7 +114,7 @@ public protocol FileSystem: Sendable {
 
   /// symlink(2): makes a symbolic link and counts a lookup of it. By default refused as `refusal(of: .symlink)` says.
   /// - Parameter target: what the link says: 1 to 4,095 bytes without NUL, and whatever else.
-  /// - Returns: an entry of a symbolic link, for else the process gets EIO.
+  /// - Returns: an entry of a symbolic link, or the process gets EIO.
   /// - Throws: EEXIST, ENOSPC, ENAMETOOLONG.
   func symlink(
     _ target: RawSpan, as name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller
@@ -123,7 +123,7 @@ public protocol FileSystem: Sendable {
   /// readlink(2), and each walk through a symbolic link. By default refused as `refusal(of: .readlink)` says.
   /// - Parameter buffer: 4,096 bytes, where what the link says goes, without a NUL.
   /// - Returns: its length.
-  /// - Throws: EINVAL for what is no symbolic link.
+  /// - Throws: EINVAL when the node is not a symbolic link.
   func readlink(_ node: NodeID, into buffer: UnsafeMutableRawBufferPointer, _ caller: Caller) throws(Errno) -> Int
 
   /// link(2): gives a node that is not a directory one more name, and counts a lookup of it. By default refused as

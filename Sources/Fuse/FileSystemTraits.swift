@@ -19,7 +19,7 @@ public struct FileSystemTraits: OptionSet, Sendable {
   /// where `KernelProbes` say `.pulled`: other kernels take the bit of INIT that agrees on it for another feature.
   public static let memoryMaps = FileSystemTraits(rawValue: 1 << 3)
   /// The kernel gathers writes in its page cache, and keeps sizes and times of files until it writes them back. For a file
-  /// system that nobody else changes: a size that changed elsewhere is never taken. Times come by `setattr` before each
+  /// system that is changed only through this mount: a size that changed elsewhere is never taken. Times come by `setattr` before each
   /// `fsync` and at close; a `write` may carry any writer's handle and no caller; pages are read on handles that were
   /// opened only for writing. FUSE_WRITEBACK_CACHE.
   public static let writeBack = FileSystemTraits(rawValue: 1 << 4)

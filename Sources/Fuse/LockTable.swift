@@ -52,7 +52,7 @@ public final class LockTable<Key: Hashable & Sendable>: Sendable {
   /// F_SETLK, F_SETLKW and flock(2): answers `pending` at once, or when the lock is free.
   ///
   /// The answer is EAGAIN when another owner's lock is in the way and `intent` says not to wait; EDEADLK when that owner
-  /// waits, directly or by others, for the one who asks; EINTR after `interrupt`.
+  /// waits, directly or through others, for the owner that asks; EINTR after `interrupt`.
   public func set(_ lock: FileLock, _ intent: LockIntent, on key: Key, _ pending: consuming PendingDone) {
     let box = Box(pending)
     let outcome: Outcome = state.withLock { state in

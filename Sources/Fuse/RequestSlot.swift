@@ -100,7 +100,7 @@ open class RequestSlot: @unchecked Sendable {
   /// Sends a reply as one message. Called by any thread, once for each request that is answered.
   /// - Parameter parts: first the header, then up to `ReadReply.maxRanges` ranges of memory. None of it is used any more
   ///   when this has returned.
-  /// - Throws: ENOENT when nobody waits for it (any more); EFAULT when a range could not be read: another try may follow.
+  /// - Throws: ENOENT when no process waits for it (any more); EFAULT when a range could not be read: another try may follow.
   open func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
     preconditionFailure("a transport's slot sends")
   }
@@ -112,7 +112,7 @@ open class RequestSlot: @unchecked Sendable {
   /// The request is answered, or discarded: the slot may hold another one. Called by any thread, once for each request.
   open func free() {}
 
-  /// Another slot that answers the same request, for one that waits long and needs no more than an answer without a body.
+  /// Another slot that answers the same request. A request that waits long needs only an answer without a body.
   /// This one is then freed. By default nil: the slot itself has to wait.
   open func forWaiting() -> RequestSlot? { nil }
 }
@@ -140,7 +140,7 @@ protocol ExchangeServer: AnyObject, Sendable {
   func fail(_ slot: RequestSlot, _ error: Errno)
 }
 
-/// One request, from its arrival to its answer: whoever has it owes the answer. If it is dropped, that is EIO.
+/// One request, from its arrival to its answer. Its owner must answer it; if it is dropped, it answers EIO.
 struct Exchange: ~Copyable, @unchecked Sendable {
   /// The transport keeps its slots for as long as a session runs, and a session ends when all are answered.
   private var reference: Unmanaged<RequestSlot>
@@ -162,7 +162,7 @@ struct Exchange: ~Copyable, @unchecked Sendable {
     return slot
   }
 
-  /// Passes the duty to answer to the caller, who has the slot.
+  /// Passes the duty to answer to the caller, which has the slot.
   consuming func discharge() { discard self }
 
   /// The same request in a slot that can wait for long.

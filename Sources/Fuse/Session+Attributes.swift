@@ -115,7 +115,7 @@ extension Session {
     return .body(start + count)
   }
 
-  /// - Throws: EOPNOTSUPP for projects and extent sizes, which are nobody's here, and for flags without a name.
+  /// - Throws: EOPNOTSUPP for projects and extent sizes, which no file system here has, and for flags without a name.
   private func setExtendedFlags(of node: NodeID, _ new: ExtendedFileFlags, _ caller: Caller) throws(Errno) {
     guard new.projectID == 0, new.extentSize == 0, new.copyOnWriteExtentSize == 0,
       let flags = try fileSystem.fileFlags(node, caller).with(extendedBits: new.flags)

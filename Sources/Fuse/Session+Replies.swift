@@ -46,7 +46,7 @@ extension Session {
     end(slot)
   }
 
-  /// Answers with an error. One that does not arrive is nobody's: there is nothing left to try.
+  /// Answers with an error. If that does not arrive, there is nothing left to try.
   func fail(_ slot: RequestSlot, _ error: Errno) {
     count(slot) { $0.countError(slot.header.opcode) }
     if slot.isAnswered { refuse(slot, error) }
@@ -81,7 +81,7 @@ extension Session {
   /// A reply did not arrive.
   private func fell(_ error: Errno, _ slot: RequestSlot) {
     count(slot) { $0.countError(slot.header.opcode) }
-    // The process was killed or the mount is gone: nobody waits. Everything else leaves one waiting for an answer.
+    // The process was killed or the mount is gone: no process waits. Any other error leaves one waiting for an answer.
     if error != .noEntry, error != .noDevice { refuse(slot, .inputOutput) }
   }
 

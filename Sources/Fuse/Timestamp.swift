@@ -17,7 +17,7 @@ public struct Timestamp: Equatable, Hashable, Sendable, Comparable {
     self.nanoseconds = nanoseconds
   }
 
-  /// The time so many nanoseconds after 1970.
+  /// The time that is this many nanoseconds after 1970.
   public init(nanosecondsSince1970 time: Int64) {
     let (quotient, remainder) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
     seconds = remainder < 0 ? quotient - 1 : quotient

@@ -1,7 +1,7 @@
 import Glibc
 
-/// The signals that end a program in order: SIGINT, SIGTERM and SIGHUP. SIGUSR1 is taken along, for one of the program's own
-/// threads to say something; from outside it does nothing.
+/// The signals that end a program in order: SIGINT, SIGTERM and SIGHUP. SIGUSR1 is included, so that one of the program's own
+/// threads can send it; from outside it does nothing.
 public struct StopSignals: Sendable {
   private let signals: sigset_t
 

@@ -9,11 +9,11 @@ package final class MemoryTransport: Transport, NotificationChannel {
   /// What comes.
   package enum Item: Sendable {
     case request([UInt8])
-    /// A WRITE whose data lies in so many pieces, some of them empty.
+    /// A WRITE whose data lies in this many pieces; some may be empty.
     case scattered([UInt8], pieces: Int)
     /// The other side begins anew.
     case reset
-    /// Waits until so many replies came: for what is answered later.
+    /// Waits until this many replies came, when requests are answered later.
     case replies(Int)
   }
 
@@ -49,7 +49,7 @@ package final class MemoryTransport: Transport, NotificationChannel {
   }
 
   package var replies: [ReplyMessage] { state.change { $0.replies } }
-  /// Waits until so many replies came.
+  /// Waits until this many replies came.
   package func wait(forReplies count: Int) { state.wait { $0.replies.count >= count ? () : nil } }
   /// Ranges that each reply was sent in.
   package var rangeCounts: [Int] { state.change { $0.rangeCounts } }
