@@ -33,6 +33,7 @@ let package = Package(
     room("Famfs", ["Memory", "Platform", "CZlib"]),
     room("Erofs", ["Famfs", "Memory", "Platform"]),
     room("Fuse", ["Platform", "CFuse", "CLinux"]),
+    room("Ext4", ["Platform", "CLinux"]),
     room("Queue", ["Memory", "Platform", "CZlib"]),
     room("ControlChannel", ["Platform"]),
     room("Serving", ["ControlChannel", "Fuse", "Platform", "CLinux", "CMicrohttpd"]),
@@ -65,6 +66,9 @@ let package = Package(
     .target(
       name: "FuseTestSupport", dependencies: ["Fuse", "Platform"], path: "Tests/FuseTestSupport", swiftSettings: strict),
     tests("FuseTests", ["FuseTestSupport", "Fuse", "Platform", "CFuse"]),
+    .target(
+      name: "Ext4TestSupport", dependencies: ["Platform"], path: "Tests/Ext4TestSupport", swiftSettings: strict),
+    tests("Ext4Tests", ["Ext4TestSupport", "Ext4", "Platform", "CLinux"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
     tests("ControlChannelTests", ["ControlChannel", "Platform"]),
     tests("ServingTests", ["Serving", "Fuse", "Platform"]),

@@ -38,6 +38,14 @@ void weft_stream(void *to, const void *from, size_t count);
 /// "clwb", "clflushopt", "clflush", "dc cvac" or "none".
 const char *weft_write_back_name(void);
 
+// --- checksum.c -------------------------------------------------------------------------------------------------
+
+/// CRC-32C of `bytes` with the register at `seed` before, and not inverted afterwards: the checksum of ext4 and JBD2.
+/// By the CPU's instruction where it has one.
+uint32_t weft_crc32c(uint32_t seed, const void *bytes, size_t count);
+/// The same without the instruction.
+uint32_t weft_crc32c_by_table(uint32_t seed, const void *bytes, size_t count);
+
 // --- system.c: numbers and calls behind macros, varargs and globals ---------------------------------------------
 
 /// ioctl(device, FUSE_DEV_IOC_CLONE, &session): this descriptor becomes one more queue of that session.
