@@ -65,7 +65,7 @@ let package = Package(
     tests("ErofsTests", ["FamfsTestSupport", "Erofs", "Famfs", "Memory", "Platform"]),
     .target(
       name: "FuseTestSupport", dependencies: ["Fuse", "Platform"], path: "Tests/FuseTestSupport", swiftSettings: strict),
-    tests("FuseTests", ["FuseTestSupport", "Fuse", "Platform", "CFuse"]),
+    tests("FuseTests", ["FuseTestSupport", "Fuse", "Platform", "CFuse", "CYardstick"]),
     .target(
       name: "Ext4TestSupport", dependencies: ["Platform"], path: "Tests/Ext4TestSupport", swiftSettings: strict),
     tests("Ext4Tests", ["Ext4TestSupport", "Ext4", "Platform", "CLinux"]),

@@ -57,6 +57,9 @@ package final class MemoryFileSystem: FileSystem {
 
   // MARK: what tests ask
 
+  /// What inode numbers are larger than node ids by: they are others, and of more than 32 bits.
+  package static let firstInode: UInt64 = 1 << 32
+
   /// What should not have come.
   package var mistakes: [String] { tree.withLock { $0.mistakes } }
   /// Nodes there are, the root among them.

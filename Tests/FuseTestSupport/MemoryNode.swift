@@ -24,8 +24,7 @@ final class MemoryNode: @unchecked Sendable {
 
   init(_ id: NodeID, mode: UInt32, parent: NodeID) {
     (self.id, self.parent) = (id, parent)
-    // Apart from the node id, and above 32 bits.
-    attributes = Attributes(inode: id.rawValue + 1 << 32, mode: mode)
+    attributes = Attributes(inode: id.rawValue + MemoryFileSystem.firstInode, mode: mode)
     let now = Self.now
     (attributes.accessTime, attributes.modificationTime, attributes.changeTime) = (now, now, now)
     attributes.birthTime = now

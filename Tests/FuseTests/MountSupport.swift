@@ -32,7 +32,7 @@ func withMount(
 /// Serves a mount while `body` runs, which should unmount it; if not it is unmounted here.
 @discardableResult
 func serve(
-  _ files: some FileSystem, over door: DevFuse, on path: String, _ body: () throws -> Void
+  _ files: some FileSystem, over door: some Transport, on path: String, _ body: () throws -> Void
 ) throws -> [OperationCount] {
   let session = Session(files, over: door)
   let server = try Thread(named: "session") { _ = try? session.run(threads: 3) }
