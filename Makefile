@@ -54,7 +54,7 @@ test: build
 	@scripts/test bin
 
 yardstick: setup
-	WEFT_YARDSTICK_FUSE=1 $(SWIFT) test --parallel --filter YardstickTests
+	WEFT_YARDSTICK_OPERATIONS=10000 $(SWIFT) test --parallel --filter YardstickTests
 
 smoke: build
 	@scripts/smoke bin

@@ -27,11 +27,12 @@ extension MemoryFileSystem {
 
   /// What is append-only can be touched. The times that the kernel kept while the node was not immutable yet are taken.
   private func checkMutable(_ node: MemoryNode, _ changes: AttributeChanges) throws(Errno) {
-    let isOfKernel = changes.changeTime != nil && changes.size == nil && changes.mode == nil && changes.userID == nil
-    if isOfKernel && changes.groupID == nil && traits.contains(.writeBack) { return }
-    let isTouch = { (time: TimeChange?) in time == nil || time == .now }
-    let isOnlyTouch = changes.size == nil && changes.mode == nil && changes.userID == nil && changes.groupID == nil
-    let mayTouch = isOnlyTouch && isTouch(changes.accessTime) && isTouch(changes.modificationTime)
+    let isOfTimes = changes.size == nil && changes.mode == nil && changes.userID == nil && changes.groupID == nil
+    // With write-back the kernel says when "now" is. What it kept are never times of access.
+    if isOfTimes && changes.changeTime != nil && changes.accessTime == nil { return }
+    let now = changes.changeTime.map { TimeChange.at($0) } ?? .now
+    let isTouch = { (time: TimeChange?) in time == nil || time == .now || time == now }
+    let mayTouch = isOfTimes && isTouch(changes.accessTime) && isTouch(changes.modificationTime)
     try node.checkMutable(mayTouch ? [] : .appendOnly)
   }
 

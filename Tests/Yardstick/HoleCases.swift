@@ -34,10 +34,18 @@ enum HoleCases {
       file.seek(0, Int32(YARD_SEEK_DATA)).fails(ENXIO)
       file.seek(0, Int32(YARD_SEEK_HOLE)).fails(ENXIO)
       file.write(pattern(10_000)).gives(10_000)
+      file.sync().gives(0)
       file.seek(0, Int32(YARD_SEEK_DATA)).gives(0)
       file.seek(0, Int32(YARD_SEEK_HOLE)).gives(10_000)
       file.seek(9_999, Int32(YARD_SEEK_DATA)).gives(9_999)
       file.seek(10_000, Int32(YARD_SEEK_DATA)).fails(ENXIO)
+      file.close().gives(0)
+    },
+    YardstickCase("holes", "what was just written is data", needs: [.dirtyHoles]) { t in
+      let file = try t.open("f", O_CREAT | O_RDWR).file()
+      file.write(pattern(10_000)).gives(10_000)
+      file.seek(5_000, Int32(YARD_SEEK_DATA)).gives(5_000)
+      file.seek(0, Int32(YARD_SEEK_HOLE)).gives(10_000)
       file.close().gives(0)
     },
     YardstickCase("holes", "a file of holes reads as zeros and takes little space") { t in

@@ -25,6 +25,8 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case shiftRange
   /// SEEK_HOLE finds holes; without it all of a file counts as data.
   case seekHole
+  /// SEEK_HOLE and SEEK_DATA know what was written and is in the page cache only.
+  case dirtyHoles
   /// RENAME_EXCHANGE.
   case exchange
   /// RENAME_NOREPLACE.
@@ -35,6 +37,8 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case fileFlags
   /// An immutable file is not changed through descriptors that were open for writing before.
   case strictFlags
+  /// Setting a file's flags sets its time of change.
+  case flagTimes
   /// Symbolic links of up to 4,095 bytes.
   case longSymlinks
   /// Hard links.
@@ -94,6 +98,8 @@ public struct YardstickTarget: Sendable {
   public var attributeLimit: Int
   /// How many bytes a file can have at most, when that is less than 2^63 - 1.
   public var sizeLimit: Int
+  /// How many random operations the longer run makes.
+  public var operations: Int
 
   /// A mount that has everything but what `lacking` lists.
   public init(name: String, directory: String, lacking: Set<YardstickFeature> = []) {
@@ -104,5 +110,6 @@ public struct YardstickTarget: Sendable {
     linkLimit = nil
     attributeLimit = 1024
     sizeLimit = Int.max
+    operations = 10_000
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Fuse
 import FuseTestSupport
 import Glibc
@@ -7,12 +8,20 @@ import Yardstick
 
 /// A mount of `MemoryFileSystem` over /dev/fuse, served by this process.
 enum MemoryMount {
-  /// Mounts while `body` runs. Behind it the kernel must have given back all that it knew, and have asked for nothing
-  /// that was not there.
+  /// Names that a file can have: few, because each costs four requests.
+  static let mostLinks: UInt32 = 1500
+
+  /// How many random operations the longer run makes: WEFT_YARDSTICK_OPERATIONS.
+  static let operations = ProcessInfo.processInfo.environment["WEFT_YARDSTICK_OPERATIONS"].flatMap { Int($0) }
+
+  /// Mounts while `body` runs. The cases remove all that they made, so behind them the kernel must give back all that it
+  /// knew, and must have asked for nothing that was not there.
   static func whileMounted(
     on path: String, _ traits: FileSystemTraits, _ body: (YardstickTarget) async throws -> Void
   ) async throws {
-    let files = MemoryFileSystem(MemoryFileSystem.Options(traits: traits))
+    var options = MemoryFileSystem.Options(traits: traits)
+    options.limits.links = mostLinks
+    let files = MemoryFileSystem(options)
     let device = try Mounting.mount(on: path, MountOptions(source: "memory", subtype: "memory"))
     let session = Session(files, over: device)
     let server = try Thread(named: "session") { _ = try? session.run(threads: 3) }
@@ -25,8 +34,19 @@ enum MemoryMount {
       server.join()
     }
     try await body(.memory(at: path, traits))
+    #expect(isForgotten(files), "\(files.nodeCount) nodes, \(files.lookupCount) lookups, \(files.openCount) open")
     #expect(files.mistakes.isEmpty)
     #expect(files.calls.later > 0, "some requests were answered by another thread")
+  }
+
+  /// Waits until the kernel knows the root only. No process waits for releases and forgets.
+  private static func isForgotten(_ files: MemoryFileSystem) -> Bool {
+    let end = Clock.monotonic() + 180_000_000_000
+    while Clock.monotonic() < end {
+      if files.nodeCount == 1 && files.lookupCount == 0 && files.openCount == 0 { return true }
+      Clock.sleep(nanoseconds: 1_000_000)
+    }
+    return false
   }
 }
 
@@ -48,9 +68,15 @@ extension YardstickTarget {
     // The server is not told which owners of locks are descriptions; where the kernel keeps the locks, it knows.
     if traits.contains(.posixLocks) { target.features.remove(.descriptionHolders) }
     if !traits.contains(.posixACL) { target.features.remove(.acl) }
+    if traits.contains(.writeBack) {
+      // The server is not told of dirty pages: not before LSEEK, and not when a file becomes immutable. The kernel keeps
+      // the time of change, and ioctl(2) does not set it.
+      target.features.subtract([.dirtyHoles, .strictFlags, .flagTimes])
+    }
+    target.operations = MemoryMount.operations ?? (traits.contains(.writeBack) ? 5_000 : 2_000)
     target.seconds = Int64.min...Int64.max
     target.attributeLimit = 65_536
-    target.linkLimit = 65_000
+    target.linkLimit = Int(MemoryMount.mostLinks)
     return target
   }
 }

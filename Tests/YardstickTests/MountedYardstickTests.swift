@@ -17,4 +17,16 @@ struct MemoryTests {
 struct MemoryACLTests {
   @Test("FUSE with ACLs and locks", arguments: Yardstick.cases)
   func behaves(_ yardstickCase: YardstickCase) throws { try measure(yardstickCase) }
+
+  @Test("FUSE with ACLs and locks: cases that need what it lacks") func lacks() throws { try tellWhatIsSkipped() }
+}
+
+@Suite(
+  "What a local file system does, over /dev/fuse with write-back", .yardstick(.memory(.writeBack)),
+  .timeLimit(.minutes(10)))
+struct MemoryWriteBackTests {
+  @Test("FUSE with write-back", arguments: Yardstick.cases)
+  func behaves(_ yardstickCase: YardstickCase) throws { try measure(yardstickCase) }
+
+  @Test("FUSE with write-back: cases that need what it lacks") func lacks() throws { try tellWhatIsSkipped() }
 }
