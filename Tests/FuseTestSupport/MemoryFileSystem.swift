@@ -64,6 +64,8 @@ package final class MemoryFileSystem: FileSystem {
   package var mistakes: [String] { tree.withLock { $0.mistakes } }
   /// Nodes there are, the root among them.
   package var nodeCount: Int { tree.withLock { $0.nodes.count } }
+  /// The clock that it reads.
+  package static var now: Timestamp { MemoryNode.now }
   /// Files and directories that are open.
   package var openCount: Int { tree.withLock { $0.opened.count } }
   /// Lookups that were not taken back, of all nodes.

@@ -12,6 +12,7 @@ import Testing
   "What the kernel sends with write-back", .serialized, .enabled(if: canWatch, "needs root and Linux 6.18"),
   .timeLimit(.minutes(15)))
 struct WriteBackFactsTests {
+  private let caller = Caller(userID: 0, groupID: 0, processID: 0)
   private let page = [UInt8](repeating: 1, count: 4096)
 
   /// A write sets another time then. In the same tick of the clock it would be none, and no SETATTR would come.
@@ -38,7 +39,7 @@ struct WriteBackFactsTests {
       #expect(write.u64(0) == handle && write.u64(8) == 0 && write.u32(16) == 5000)
       let isWriteBack: UInt32 = 1
       #expect(write.u32(20) & isWriteBack == isWriteBack)
-      #expect(write.header.caller == Caller(userID: 0, groupID: 0, processID: 0))
+      #expect(write.header.caller == caller)
       #expect(mount.device.seen(.create).map(\.header.caller.userID) == [65534])
       // FATTR_MTIME, FATTR_FH, FATTR_CTIME.
       #expect(setattr.u32(0) == 0x460 && setattr.u64(8) == handle)
@@ -89,7 +90,6 @@ struct WriteBackFactsTests {
       try mount.make("f", [UInt8](repeating: 1, count: 100))
       var changes = AttributeChanges()
       changes.size = 5000
-      let caller = Caller(userID: 0, groupID: 0, processID: 0)
       let node = try mount.node("f")
       _ = try mount.files.setattr(node, nil, changes, caller)
       let expected: UInt64 = isWriteBack ? 100 : 5000
@@ -100,6 +100,22 @@ struct WriteBackFactsTests {
       // Opened again.
       #expect(try read(mount.path("f")).count == Int(expected))
       #expect(try FileStatus(path: mount.path("f")).size == expected)
+    }
+  }
+
+  @Test("times that the server sets are not taken: chattr(1) does not change the time of change")
+  func times() throws {
+    for traits in [.writeBack, []] as [FileSystemTraits] {
+      try withWatched(traits) { mount in
+        try mount.make("f")
+        let before = try mount.files.getattr(mount.node("f"), nil, caller).attributes.changeTime
+        // The file system reads a clock that goes on with each tick.
+        #expect(seconds(until: { MemoryFileSystem.now != before }) != nil)
+        let script =
+          "a=$(stat -c %z f); chattr +d f; test \"$a\" \(traits == .writeBack ? "=" : "!=") \"$(stat -c %z f)\""
+        #expect(try shell(script, in: mount.path) == 0)
+        #expect(try mount.files.getattr(mount.node("f"), nil, caller).attributes.changeTime != before)
+      }
     }
   }
 
