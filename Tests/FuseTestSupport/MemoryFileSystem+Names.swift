@@ -165,7 +165,7 @@ extension MemoryFileSystem {
       case 1: (node, name, next) = (tree.nodes[directory.parent] ?? directory, Array("..".utf8), 2)
       default:
         let places = directory.directory.places
-        let index = directory.directory.firstIndex(from: cookie + 1)
+        let index = cookie == .max ? places.count : directory.directory.firstIndex(from: cookie + 1)
         guard index < places.count else { return nil }
         (node, name, next) = (try tree.node(places[index].node), places[index].name, places[index].cookie)
       }

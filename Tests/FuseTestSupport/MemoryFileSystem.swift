@@ -52,7 +52,7 @@ package final class MemoryFileSystem: FileSystem {
   package init(_ options: Options = Options()) {
     self.options = options
     traits = options.traits
-    tree = Mutex(MemoryTree(options.limits))
+    tree = Mutex(MemoryTree(options))
   }
 
   // MARK: what tests ask
@@ -70,9 +70,26 @@ package final class MemoryFileSystem: FileSystem {
   package var openCount: Int { tree.withLock { $0.opened.count } }
   /// Lookups that were not taken back, of all nodes.
   package var lookupCount: UInt64 { tree.withLock { $0.nodes.values.reduce(0) { $0 + $1.lookups } } }
+  /// Names at the top, in the order in which they came.
+  package var names: [String] {
+    tree.withLock { tree in
+      tree.nodes[.root]?.directory.places.map { String(decoding: $0.name, as: UTF8.self) } ?? []
+    }
+  }
   package var calls: Calls { counted.withLock { $0 } }
 
   func count(_ call: WritableKeyPath<Calls, Int> & Sendable) { counted.withLock { $0[keyPath: call] += 1 } }
+
+  /// Makes a file at the top behind the kernel's back.
+  package func appear(_ name: String, with contents: String) throws(Errno) -> NodeID {
+    let caller = Caller(userID: 0, groupID: 0, processID: 0)
+    let new = NewNode(mode: 0o644)
+    return try tree.withLock { (tree) throws(Errno) in
+      let node = try tree.add(Array(name.utf8), in: .root, new, type: S_IFREG, masks: false, caller)
+      tree.change(node) { pages in Array(contents.utf8).withUnsafeBytes { pages.write($0, at: 0) } }
+      return node.id
+    }
+  }
 
   // MARK: the session
 

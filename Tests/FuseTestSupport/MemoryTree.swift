@@ -17,9 +17,12 @@ struct MemoryTree {
   private var lastNumber = NodeID.root.rawValue
   private var lastHandle: UInt64 = 0
   let limits: MemoryFileSystem.Limits
+  /// Whether there are no handles: the trait `withoutOpen`.
+  private let isWithoutOpen: Bool
 
-  init(_ limits: MemoryFileSystem.Limits) {
-    self.limits = limits
+  init(_ options: MemoryFileSystem.Options) {
+    limits = options.limits
+    isWithoutOpen = options.traits.contains(.withoutOpen)
     let root = MemoryNode(.root, mode: S_IFDIR | 0o755, parent: .root)
     root.links = 1
     nodes = [.root: root]
@@ -69,6 +72,7 @@ struct MemoryTree {
   }
 
   mutating func open(_ node: MemoryNode) -> FileHandle {
+    if isWithoutOpen && !node.isDirectory { return .none }
     lastHandle += 1
     let handle = FileHandle(rawValue: lastHandle)
     opened[handle] = OpenFile(node: node.id, isDirectory: node.isDirectory)
@@ -77,6 +81,8 @@ struct MemoryTree {
   }
 
   mutating func close(_ id: NodeID, _ handle: FileHandle, isDirectory: Bool) {
+    // The kernel may release what was made.
+    if isWithoutOpen && handle == .none { return }
     guard let file = opened[handle], file.node == id, file.isDirectory == isDirectory, let node = nodes[id] else {
       return mistakes.append("handle \(handle.rawValue) of node \(id.rawValue) released that was not there")
     }
@@ -87,7 +93,8 @@ struct MemoryTree {
 
   /// A handle that a request names must be open, and that of its node.
   mutating func openNode(_ id: NodeID, _ handle: FileHandle) throws(Errno) -> MemoryNode {
-    if opened[handle]?.node != id { mistakes.append("handle \(handle.rawValue) is not of node \(id.rawValue)") }
+    let isRight = opened[handle]?.node == id || isWithoutOpen && handle == .none
+    if !isRight { mistakes.append("handle \(handle.rawValue) is not of node \(id.rawValue)") }
     return try node(id)
   }
 
