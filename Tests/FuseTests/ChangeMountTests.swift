@@ -1,9 +1,33 @@
+import FuseTestSupport
 import Glibc
 import Platform
 import Synchronization
 import Testing
 
 @testable import Fuse
+
+/// A file system in memory where CREATE is not implemented.
+private struct WithoutCreate: ForwardingFileSystem {
+  let base = MemoryFileSystem()
+
+  func create(
+    _ name: RawSpan, in directory: NodeID, _ new: NewNode, _ intent: OpenIntent, _ caller: Caller
+  ) throws(Errno) -> (entry: Entry, opened: Opened) {
+    throw .noSystemCall
+  }
+}
+
+/// A file system in memory that has regular files only.
+private struct RegularOnly: ForwardingFileSystem {
+  let base = MemoryFileSystem()
+  /// What the others are refused with.
+  let refusal: Errno
+
+  func mknod(_ name: RawSpan, in directory: NodeID, _ new: NewNode, _ caller: Caller) throws(Errno) -> Entry {
+    guard new.mode & S_IFMT == S_IFREG else { throw refusal }
+    return try base.mknod(name, in: directory, new, caller)
+  }
+}
 
 @Suite("Changes on a mount, by the real kernel", .serialized, .timeLimit(.minutes(15))) struct ChangeMountTests {
   /// The first bytes of an open file.
@@ -13,19 +37,18 @@ import Testing
     return String(decoding: bytes[..<(try file.read(at: 0, into: bytes))], as: UTF8.self)
   }
 
-  /// Mounts a tree, and checks at the end that nothing came that should not have.
+  /// Mounts a file system in memory, and checks at the end that nothing came that should not have.
   @discardableResult
   private func withTree(
-    _ options: TreeFileSystem.Options = TreeFileSystem.Options(),
-    _ body: (TreeFileSystem, String, DevFuse) throws -> Void
+    _ traits: FileSystemTraits = [], _ body: (MemoryFileSystem, String, DevFuse) throws -> Void
   ) throws -> [OperationCount] {
-    let files = TreeFileSystem(options)
+    let files = MemoryFileSystem(MemoryFileSystem.Options(traits: traits))
     let counts = try withMount(files) { (directory: String, door: DevFuse) in
       try body(files, directory, door)
       // Nobody waits for a release, and an unmount would overtake it.
-      #expect(seconds(until: { files.state.withLock { $0.openCount } == 0 }) != nil)
+      #expect(seconds(until: { files.openCount == 0 }) != nil)
     }
-    #expect(files.state.withLock { $0.mistakes } == [])
+    #expect(files.mistakes == [])
     return counts
   }
 
@@ -64,34 +87,35 @@ import Testing
       ] {
         #expect(try shell(script, in: directory) == 0, "\(script)")
       }
-      #expect(files.state.withLock { $0.syncs } > 0)
+      #expect(files.calls.fsync > 0)
       // The kernel forgets what is removed, and nothing is left.
-      #expect(seconds(until: { files.state.withLock { $0.nodes.count == 1 && $0.lookups == 0 } }) != nil)
+      #expect(seconds(until: { files.nodeCount == 1 && files.lookupCount == 0 }) != nil)
     }
   }
 
   @Test("O_CREAT makes and opens at once, and O_EXCL once only", .enabled(if: canMount, "needs root and /dev/fuse"))
   func exclusive() throws {
-    let counts = try withTree { (files, directory, _) throws in
-      try write("first", directory + "/new", [.readWrite, .create, .exclusive])
-      #expect(throws: Errno.exists) { try write("second", directory + "/new", [.readWrite, .create, .exclusive]) }
-      try write("1st", directory + "/new", [.readWrite, .create])
-      #expect(try text(directory + "/new") == "1stst")
-      try write("x", directory + "/new", [.writeOnly, .create, .truncate])
-      #expect(try text(directory + "/new") == "x")
-      let intent = try #require(files.state.withLock { $0.creations.first?.intent })
-      #expect(intent.isExclusive && intent.isReading && intent.isWriting && !intent.isTruncating)
+    try withWatched { (mount) throws in
+      let path = mount.path("new")
+      try write("first", path, [.readWrite, .create, .exclusive])
+      #expect(throws: Errno.exists) { try write("second", path, [.readWrite, .create, .exclusive]) }
+      try write("1st", path, [.readWrite, .create])
+      #expect(try text(path) == "1stst")
+      try write("x", path, [.writeOnly, .create, .truncate])
+      #expect(try text(path) == "x")
       // The kernel answered the second time by itself.
-      #expect(files.state.withLock { $0.creations.count } == 1)
+      #expect(mount.device.seen(.create).count == 1)
+      let create = try #require(mount.device.seen(.create).first)
+      let intent = try CreateRequest(parsing: create.body.span.bytes).intent
+      #expect(intent.isExclusive && intent.isReading && intent.isWriting && !intent.isTruncating)
+      #expect(mount.device.seen(.mknod).isEmpty)
     }
-    #expect(count(.mknod, counts) == 0)
   }
 
   @Test("without CREATE the kernel uses MKNOD and OPEN", .enabled(if: canMount, "needs root and /dev/fuse"))
   func withoutCreate() throws {
-    var options = TreeFileSystem.Options()
-    options.isWithoutCreate = true
-    let counts = try withTree(options) { (_, directory, _) throws in
+    let files = WithoutCreate()
+    let counts = try withMount(files) { (directory: String) throws in
       for name in ["a", "b"] {
         try write("contents", "\(directory)/\(name)", [.writeOnly, .create, .exclusive])
         #expect(try text("\(directory)/\(name)") == "contents")
@@ -99,13 +123,12 @@ import Testing
     }
     #expect(count(.create, counts) == 1)
     #expect(count(.mknod, counts) == 2)
+    #expect(files.base.mistakes == [])
   }
 
   @Test("where files need no opening they are made all the same", .enabled(if: canMount, "needs root and /dev/fuse"))
   func withoutOpen() throws {
-    var options = TreeFileSystem.Options()
-    options.traits = .withoutOpen
-    let counts = try withTree(options) { (_, directory, _) throws in
+    let counts = try withTree(.withoutOpen) { (_, directory, _) throws in
       #expect(try shell("echo a > a; cat a > b; echo c > c; cmp a b", in: directory) == 0)
       #expect(try text(directory + "/b") == "a\n")
     }
@@ -115,34 +138,35 @@ import Testing
 
   @Test("the umask is applied before the file system is asked", .enabled(if: canMount, "needs root and /dev/fuse"))
   func umask() throws {
-    try withTree { (files, directory, _) throws in
-      #expect(try shell("umask 027; touch file; mkdir directory; mkfifo fifo", in: directory) == 0)
-      let made = files.state.withLock { $0.creations }
-      #expect(made.map(\.mode) == [S_IFREG | 0o640, 0o750, S_IFIFO | 0o640])
-      #expect(made.map(\.umask) == [0o27, 0o27, 0o27])
-      #expect(try FileStatus(path: directory + "/file").permissions == 0o640)
+    try withWatched { (mount) throws in
+      #expect(try shell("umask 027; touch file; mkdir directory; mkfifo fifo", in: mount.path) == 0)
+      // Mode and umask, where they stand in the structure of each.
+      let made = mount.device.seen(.create).map { [$0.u32(4), $0.u32(8)] }
+      #expect(made == [[S_IFREG | 0o640, 0o27]])
+      #expect(mount.device.seen(.mkdir).map { [$0.u32(0), $0.u32(4)] } == [[0o750, 0o27]])
+      #expect(mount.device.seen(.mknod).map { [$0.u32(0), $0.u32(8)] } == [[S_IFIFO | 0o640, 0o27]])
+      #expect(try FileStatus(path: mount.path("file")).permissions == 0o640)
     }
   }
 
   @Test("a type that the file system does not have", .enabled(if: canMount), arguments: [EPERM, ENOSYS])
   func special(refusal: Int32) throws {
-    var options = TreeFileSystem.Options()
-    options.specialRefusal = Errno(rawValue: refusal)
-    try withTree(options) { (_, directory, _) throws in
+    let files = RegularOnly(refusal: Errno(rawValue: refusal))
+    try withMount(files) { (directory: String) throws in
       for name in ["a", "b"] { #expect(mkfifo("\(directory)/\(name)", 0o644) == -1 && errno == refusal) }
       try write("contents", directory + "/c", [.writeOnly, .create])
     }
+    #expect(files.base.mistakes == [])
   }
 
   @Test("a name that appears behind the kernel's back is opened, not made", .enabled(if: canMount, "needs root"))
   func late() throws {
-    var options = TreeFileSystem.Options()
-    options.remembersAbsence = true
-    try withTree(options) { (files, directory, _) throws in
-      let path = directory + "/late"
+    try withWatched { (mount) throws in
+      let path = mount.path("late")
       func appear() throws {
         #expect(access(path, F_OK) == -1 && errno == ENOENT)
-        _ = try files.state.withLock { (state) throws(Errno) in try state.appear("late", with: "other") }
+        _ = try mount.files.appear("late", with: "other")
+        // The kernel may remember that it is absent.
         #expect(access(path, F_OK) == -1 && errno == ENOENT)
       }
       try appear()
@@ -155,7 +179,7 @@ import Testing
       #expect(unlink(path) == 0)
       try appear()
       #expect(throws: Errno.exists) { try write("x", path, [.writeOnly, .create, .exclusive]) }
-      #expect(files.state.withLock { $0.creations.count } == 2)
+      #expect(mount.device.seen(.create).count == 2)
     }
   }
 
@@ -188,7 +212,9 @@ import Testing
 
   @Test("fallocate(1) makes room, holes and zeros", .enabled(if: canMount, "needs root and /dev/fuse"))
   func allocation() throws {
-    try withTree { (files, directory, _) throws in
+    var options = WatchedMount.Options()
+    options.pages = 4096
+    try withWatched(options) { (mount) throws in
       for script in [
         "fallocate -l 100000 f && test $(stat -c %s f) = 100000",
         "yes | head -c 100000 > f && fallocate -n -l 200000 f && test $(stat -c %s f) = 100000",
@@ -197,10 +223,10 @@ import Testing
         "! fallocate -c -o 0 -l 4096 f 2> /dev/null",
         "! fallocate -l 17M f 2> /dev/null && test $(stat -c %s f) = 100000",
       ] {
-        #expect(try shell(script, in: directory) == 0, "\(script)")
+        #expect(try shell(script, in: mount.path) == 0, "\(script)")
       }
-      let expected: [FallocateMode] = [[], .keepSize, [.punchHole, .keepSize], .zeroRange]
-      #expect(files.state.withLock { $0.allocations } == expected)
+      let modes = mount.device.seen(.fallocate).map { FallocateMode(rawValue: $0.u32(24)) }
+      #expect(modes == [[], .keepSize, [.punchHole, .keepSize], .zeroRange, []])
     }
   }
 
@@ -210,11 +236,11 @@ import Testing
       try useUnlinked(directory + "/file", files)
       let script = "mkdir d && cd d && rmdir ../d && ! mkdir e 2>&- && ! touch f 2>&- && test -z \"$(ls -A)\""
       #expect(try shell(script, in: directory) == 0)
-      #expect(seconds(until: { files.state.withLock { $0.nodes.count } == 1 }) != nil)
+      #expect(seconds(until: { files.nodeCount == 1 }) != nil)
     }
   }
 
-  private func useUnlinked(_ path: String, _ files: TreeFileSystem) throws {
+  private func useUnlinked(_ path: String, _ files: MemoryFileSystem) throws {
     let file = try FileDescriptor(opening: path, [.readWrite, .create])
     try file.write("before")
     #expect(unlink(path) == 0)
@@ -222,7 +248,7 @@ import Testing
     try file.write(" after")
     let contents = try start(of: file)
     #expect(contents == "before after")
-    #expect(files.state.withLock { $0.nodes.count } == 2)
+    #expect(files.nodeCount == 2)
   }
 
   @Test("many threads make, move and remove at once", .enabled(if: canMount, "needs root and /dev/fuse"))
@@ -241,7 +267,7 @@ import Testing
       for worker in workers { worker.join() }
       #expect(failures.withLock { $0 } == [])
       #expect(try names(directory) == [".", ".."])
-      #expect(seconds(until: { files.state.withLock { $0.nodes.count == 1 && $0.lookups == 0 } }) != nil)
+      #expect(seconds(until: { files.nodeCount == 1 && files.lookupCount == 0 }) != nil)
     }
   }
 
@@ -270,14 +296,6 @@ import Testing
     }
   }
 
-  @Test("syncfs(2) succeeds", .enabled(if: canMount, "needs root and /dev/fuse"))
-  func syncfs() throws {
-    // Linux 6.18 asks virtio-fs only; see `FileSystem.syncfs`.
-    try withTree { (_, directory, _) throws in
-      #expect(try shell("echo a > a && sync -f a", in: directory) == 0)
-    }
-  }
-
   @Test("a name that is dropped or expires is looked up again", .enabled(if: canMount), arguments: [false, true])
   func expiry(expireOnly: Bool) throws {
     try withTree { (files, directory, door) throws in
@@ -285,11 +303,10 @@ import Testing
       try write("old", path, [.writeOnly, .create])
       let file = try FileDescriptor(opening: path, .readOnly)
       let old = try FileStatus(path: path).inode
-      let new = try files.state.withLock { (state) throws(Errno) in
-        let node = try state.appear("other", with: "new")
-        try state.rename(Array("other".utf8), in: .root, to: Array("name".utf8), in: .root, .exchange)
-        return node.rawValue
-      }
+      let new = try files.appear("other", with: "new").rawValue + MemoryFileSystem.firstInode
+      let other = "other".utf8Span
+      let root = Caller(userID: 0, groupID: 0, processID: 0)
+      try files.rename(other.span.bytes, in: .root, to: name.span.bytes, in: .root, .exchange, root)
       #expect(try FileStatus(path: path).inode == old)
       try Notifier(door).invalidate(name.span.bytes, in: .root, expireOnly: expireOnly)
       #expect(try FileStatus(path: path).inode == new)

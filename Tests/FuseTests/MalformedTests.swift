@@ -44,7 +44,7 @@ import Testing
   /// checks the replies.
   private func check(_ requests: [[UInt8]], _ isOurs: (UInt64) -> Bool) throws {
     try check(requests, of: SmallFileSystem(), isOurs)
-    try check(requests, of: TreeFileSystem(), isOurs)
+    try check(requests, of: MemoryFileSystem(), isOurs)
   }
 
   private func check(_ requests: [[UInt8]], of files: some FileSystem, _ isOurs: (UInt64) -> Bool) throws {

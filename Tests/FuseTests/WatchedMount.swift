@@ -24,6 +24,8 @@ struct WatchedMount {
     var added: InitFlags = []
     var holding: Opcode?
     var defaultPermissions = true
+    /// Pages of 4 KiB that there are.
+    var pages: UInt64?
   }
 
   let files: MemoryFileSystem
@@ -66,7 +68,9 @@ func withWatched(_ options: WatchedMount.Options = WatchedMount.Options(), _ bod
   let mounted = try Mounting.mount(on: directory.path, mounting)
   let device = WatchedDevice(
     mounted, withheld: options.withheld, added: options.added, holding: options.holding)
-  let files = MemoryFileSystem(MemoryFileSystem.Options(traits: options.traits))
+  var memory = MemoryFileSystem.Options(traits: options.traits)
+  memory.limits.pages = options.pages ?? memory.limits.pages
+  let files = MemoryFileSystem(memory)
   let session = Session(files, over: device)
   let server = try Thread(named: "session") { _ = try? session.run(threads: 4) }
   defer {
