@@ -83,6 +83,16 @@ extension Errno {
   public static let protocolError = Errno(rawValue: EPROTO)
   /// The C constant is `EOPNOTSUPP`.
   public static let notSupported = Errno(rawValue: EOPNOTSUPP)
+  /// The C constant is `E2BIG`.
+  public static let argumentsTooLong = Errno(rawValue: E2BIG)
+  /// The C constant is `EOVERFLOW`.
+  public static let overflow = Errno(rawValue: EOVERFLOW)
+  /// The C constant is `EBADMSG`: what file systems call EFSBADCRC, a wrong checksum.
+  public static let badMessage = Errno(rawValue: EBADMSG)
+  /// The C constant is `EUCLEAN`: what file systems call EFSCORRUPTED.
+  public static let needsCleaning = Errno(rawValue: EUCLEAN)
+  /// The C constant is `ENOKEY`: an encrypted file without its key.
+  public static let noKey = Errno(rawValue: ENOKEY)
   /// The C constant is `ESTALE`.
   public static let stale = Errno(rawValue: ESTALE)
 }

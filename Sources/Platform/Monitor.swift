@@ -32,6 +32,15 @@ public final class Monitor<Value>: @unchecked Sendable {
     return try body(&value)
   }
 
+  /// Does something with the value that nothing waits for.
+  public func look<Result, Failure: Error>(
+    _ body: (inout Value) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body(&value)
+  }
+
   /// Waits until `body` gives a result: it is called at once, and again after each change.
   public func wait<Result>(until body: (inout Value) -> Result?) -> Result {
     pthread_mutex_lock(mutex)
