@@ -68,7 +68,8 @@ let package = Package(
       name: "FuseTestSupport", dependencies: ["Fuse", "Platform"], path: "Tests/FuseTestSupport", swiftSettings: strict),
     tests("FuseTests", ["FuseTestSupport", "Fuse", "Platform", "CFuse", "CYardstick"]),
     .target(
-      name: "Ext4TestSupport", dependencies: ["Platform"], path: "Tests/Ext4TestSupport", swiftSettings: strict),
+      name: "Ext4TestSupport", dependencies: ["Blocks", "Platform"], path: "Tests/Ext4TestSupport",
+      swiftSettings: strict),
     tests("BlocksTests", ["Ext4TestSupport", "Blocks", "Platform"]),
     tests("Ext4Tests", ["Ext4TestSupport", "Ext4", "Blocks", "Platform", "CLinux"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
