@@ -168,28 +168,6 @@ struct KernelCheckTests {
     }
   }
 
-  @Test("with ALLOW_IDMAP the user is told of what makes something only")
-  func idmap() throws {
-    var options = WatchedMount.Options()
-    options.added = allowIdmap
-    try withWatched(options) { mount in
-      guard mount.device.offered.contains(allowIdmap) else { try Test.cancel("ALLOW_IDMAP needs Linux 6.12") }
-      let script =
-        "mkdir d; touch f; ln -s f s; mkfifo p; mv f g; cat g; chmod 600 g; ln g h; ls d; rm g h s p; rmdir d"
-      let came = try mount.during { () throws in #expect(try shell(script, in: mount.path) == 0) }
-      let making: Set<Opcode?> = [.mkdir, .create, .symlink, .mknod, .tmpfile]
-      #expect(making.subtracting([.tmpfile]).isSubset(of: Set(came.operations)))
-      for request in came {
-        let caller = request.header.caller
-        let expected: UInt32 = making.contains(request.opcode) ? 0 : .max
-        #expect(caller.userID == expected && caller.groupID == expected, "\(String(describing: request.opcode))")
-        #expect(caller.processID != 0)
-      }
-    }
-  }
-
-  private let allowIdmap = InitFlags(rawValue: 1 << 40)
-
   @Test(
     "each write asks for security.capability, with HANDLE_KILLPRIV_V2 only the first one after attributes have come",
     arguments: [false, true])
