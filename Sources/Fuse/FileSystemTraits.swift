@@ -19,9 +19,11 @@ public struct FileSystemTraits: OptionSet, Sendable {
   /// where `KernelProbes` say `.pulled`: other kernels take the bit of INIT that agrees on it for another feature.
   public static let memoryMaps = FileSystemTraits(rawValue: 1 << 3)
   /// The kernel gathers writes in its page cache, and keeps sizes and times of files until it writes them back. For a file
-  /// system that is changed only through this mount: a size that changed elsewhere is never taken. Times come by `setattr` before each
-  /// `fsync` and at close; a `write` may carry any writer's handle and no caller; pages are read on handles that were
-  /// opened only for writing. FUSE_WRITEBACK_CACHE.
+  /// system that is changed only through this mount: sizes and times that changed elsewhere, or by `setFileFlags`, are never
+  /// taken. Times come by `setattr` before each `fsync` and at close, when they changed; a `write` may carry any writer's
+  /// handle and no caller; pages are read on handles that were opened only for writing. `lseek` is asked before dirty pages are
+  /// written, and processes hear of a `write` that is refused at fsync(2) or close(2) only. sync(2) does not wait for a `write`
+  /// that is under way. FUSE_WRITEBACK_CACHE.
   public static let writeBack = FileSystemTraits(rawValue: 1 << 4)
   /// The file system keeps POSIX ACLs, as the xattrs `system.posix_acl_access` and `system.posix_acl_default`, and the
   /// kernel checks them: the mount acts as if it had `default_permissions`. `mode` is then not masked by the umask where
