@@ -84,7 +84,7 @@ struct UnmountFactsTests {
     #expect(write(file, "x", 1) == -1 && errno == ENOTCONN)
   }
 
-  @Test("with fuseblk DESTROY comes, and umount(2) waits for its answer")
+  @Test("with fuseblk SYNCFS and DESTROY come, and umount(2) waits for the answer")
   func blockDevice() throws {
     let directory = try TemporaryDirectory()
     guard let loop = LoopDevice() else { try Test.cancel("needs losetup and a loop device") }
@@ -95,7 +95,8 @@ struct UnmountFactsTests {
     let files = MemoryFileSystem()
     try serve(files, over: device, on: directory.path) { () throws in
       defer { device.letGo() }
-      #expect(try shell("mkdir d && touch f", in: directory.path) == 0)
+      #expect(try shell("mkdir d && touch f && sync -f f", in: directory.path) == 0)
+      #expect(!device.seen(.syncfs).isEmpty)
       device.hold()
       let path = directory.path
       let isOver = Monitor(false)
