@@ -8,13 +8,7 @@ import Testing
 
 /// Whether what was seen on Linux 6.18 can be looked for here. Older kernels differ; where a newer one does, its test fails,
 /// and `FileSystem` or what is built on it may have to change.
-let canWatch: Bool = {
-  var names = utsname()
-  guard canMount, uname(&names) == 0 else { return false }
-  let release = withUnsafeBytes(of: &names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-  let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
-  return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 18)
-}()
+let canWatch = canMount && isKernel(atLeast: 6, 18)
 
 /// A mount of a `MemoryFileSystem`, with a record of what the kernel sends.
 struct WatchedMount {

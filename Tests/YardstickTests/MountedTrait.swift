@@ -1,5 +1,6 @@
 import Foundation
 import Fuse
+import FuseTestSupport
 import Platform
 import Testing
 import Yardstick
@@ -43,6 +44,8 @@ struct MountedTrait: SuiteTrait, TestScoping {
     case .named where Self.namedDirectory == nil: try Test.cancel("WEFT_YARDSTICK_DIR names no directory")
     case .memory where geteuid() != 0 || access("/dev/fuse", R_OK | W_OK) != 0:
       try Test.cancel("a FUSE mount for other users needs root and /dev/fuse")
+    case .memory where !isKernel(atLeast: 6, 18):
+      try Test.cancel("what FUSE has is known of Linux 6.18 and newer")
     default: break
     }
   }
