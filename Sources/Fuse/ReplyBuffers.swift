@@ -1,3 +1,4 @@
+import CFuse
 import CLinux
 import Glibc
 import Platform
@@ -16,8 +17,7 @@ public final class ReplyBuffers: RequestSlot, @unchecked Sendable {
 struct ReplyMemory {
   /// The reply as writev(2) takes it: the header, then ranges.
   let parts: UnsafeMutableBufferPointer<iovec>
-  /// The header's 16 bytes.
-  let header: UnsafeMutableRawBufferPointer
+  private let header: UnsafeMutablePointer<fuse_out_header>
   /// The body of replies that are not zero-copy; the slot's owner's. Page-aligned: the kernel copies page by page.
   let body: UnsafeMutableRawBufferPointer
 
@@ -25,7 +25,9 @@ struct ReplyMemory {
     self.body = body
     parts = .allocate(capacity: 1 + mostRanges)
     parts.initialize(repeating: iovec(iov_base: nil, iov_len: 0))
-    header = .allocate(byteCount: ReplyHeader.byteCount, alignment: 16)
+    header = .allocate(capacity: 1)
+    header.initialize(to: fuse_out_header())
+    parts[0] = iovec(iov_base: header, iov_len: ReplyHeader.byteCount)
   }
 
   func deallocate() {
@@ -34,11 +36,11 @@ struct ReplyMemory {
   }
 
   /// The header and the first `rangeCount` ranges, once the header is written.
+  @inline(__always)
   func message(_ header: ReplyHeader, rangeCount: Int) -> UnsafeBufferPointer<iovec> {
-    var bytes = self.header.mutableBytes
-    header.encode(into: &bytes)
-    parts[0] = iovec(iov_base: self.header.baseAddress, iov_len: ReplyHeader.byteCount)
-    return UnsafeBufferPointer(rebasing: parts[..<(1 + rangeCount)])
+    self.header.pointee = header.encoded
+    precondition((0..<parts.count).contains(rangeCount), "more ranges than the slot has room for")
+    return UnsafeBufferPointer(start: parts.baseAddress, count: 1 + rangeCount)
   }
 
   /// Makes the first `count` bytes of the body the only range.

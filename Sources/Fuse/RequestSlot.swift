@@ -25,13 +25,14 @@ open class RequestSlot: @unchecked Sendable {
   let replies: ReplyMemory
   /// Behind a pointer because each access to a variable of a class is a call, which checks that it is exclusive. They
   /// were a third of all instructions of a GETATTR.
-  private let state: UnsafeMutablePointer<SlotState>
+  let state: UnsafeMutablePointer<SlotState>
 
   // The session's, while the request is under way.
   final var header: RequestHeader {
     get { state.pointee.header }
     set { state.pointee.header = newValue }
   }
+  final var opcode: UInt32 { state.pointee.header.opcode }
   final var arrival: UInt64 {
     get { state.pointee.arrival }
     set { state.pointee.arrival = newValue }
@@ -85,6 +86,7 @@ open class RequestSlot: @unchecked Sendable {
   }
 
   /// Bytes that lie in `data`.
+  @inline(__always)
   final var dataCount: Int {
     if data.isEmpty { return 0 }
     var count = 0
@@ -94,7 +96,7 @@ open class RequestSlot: @unchecked Sendable {
 
   /// Whether the other side waits for an answer: a reply to number zero would be a notification.
   final var isAnswered: Bool {
-    header.unique != 0 && Opcode.isAnswered(header.opcode)
+    state.pointee.header.unique != 0 && Opcode.isAnswered(state.pointee.header.opcode)
   }
 
   /// Sends a reply as one message. Called by any thread, once for each request that is answered.
@@ -118,7 +120,7 @@ open class RequestSlot: @unchecked Sendable {
 }
 
 /// The variables of a slot, which has their meanings.
-private struct SlotState {
+struct SlotState {
   var requestCount = 0
   var data: [UnsafeRawBufferPointer] = []
   var header = RequestHeader()

@@ -17,12 +17,31 @@ final class ServingThread: Sendable {
 }
 
 /// A request whose frame has been checked.
+///
+/// It is valid for as long as its slot holds the request.
 struct Request {
-  let header: RequestHeader
+  private let state: UnsafeMutablePointer<SlotState>
   /// What follows the header, without extensions.
   let body: UnsafeRawBufferPointer
+
+  /// Checks the lengths that the slot's header states against what came; nil where they differ.
+  /// - Parameter bytes: the request without data that lies elsewhere; not fewer than a header has.
+  @inline(__always)
+  init?(in slot: RequestSlot, _ bytes: UnsafeRawBufferPointer) {
+    state = slot.state
+    let extensionByteCount = state.pointee.header.extensionByteCount
+    let count = bytes.count - RequestHeader.byteCount - extensionByteCount
+    guard Int(state.pointee.header.length) == bytes.count + slot.dataCount, count >= 0, let start = bytes.baseAddress
+    else { return nil }
+    body = UnsafeRawBufferPointer(start: start + RequestHeader.byteCount, count: count)
+  }
+
+  var header: RequestHeader { state.pointee.header }
+
   /// What follows the body.
-  let extensions: UnsafeRawBufferPointer
+  private var extensions: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: body.baseAddress.map { $0 + body.count }, count: header.extensionByteCount)
+  }
 
   /// What a new node shall be, with the security labels among the extensions.
   func withLabels(_ node: NewNode) throws(Errno) -> NewNode {

@@ -16,15 +16,10 @@ extension Session {
     (slot.thread, slot.server) = (.passUnretained(thread), self)
     thread.counters.countRequest(header.opcode)
     let exchange = Exchange(slot)
+    guard let request = Request(in: slot, bytes) else { return exchange.fail(.inputOutput) }
     let opcode = Opcode(rawValue: header.opcode)
-    let request: Request
-    do throws(Errno) {
-      request = try frame(header, bytes, dataCount: slot.dataCount)
-      // A reply to number zero would be a notification.
-      guard header.unique != 0 || opcode.map({ !$0.isAnswered }) ?? false else { throw .protocolError }
-    } catch {
-      return exchange.fail(error)
-    }
+    // A reply to number zero would be a notification.
+    guard header.unique != 0 || opcode.map({ !$0.isAnswered }) ?? false else { return exchange.fail(.protocolError) }
     guard let opcode else { return exchange.fail(.noSystemCall) }
     switch opcode {
     case .initialize: finish(exchange, slot) { () throws(Errno) in try initialize(request, slot) }
@@ -33,23 +28,12 @@ extension Session {
     }
   }
 
-  /// Checks the lengths that a header states against what came.
-  private func frame(
-    _ header: RequestHeader, _ bytes: UnsafeRawBufferPointer, dataCount: Int
-  ) throws(Errno) -> Request {
-    let end = bytes.count - header.extensionByteCount
-    guard Int(header.length) == bytes.count + dataCount, end >= RequestHeader.byteCount else { throw .inputOutput }
-    return Request(
-      header: header, body: UnsafeRawBufferPointer(rebasing: bytes[RequestHeader.byteCount..<end]),
-      extensions: UnsafeRawBufferPointer(rebasing: bytes[end...]))
-  }
-
   /// Hands a request to the file system, for as long as the session lasts.
   private func hand(
     _ opcode: Opcode, _ request: Request, _ exchange: consuming Exchange, _ slot: RequestSlot, _ thread: ServingThread
   ) {
     // Entered first, and looked at then: `endSession` closes first, and counts then.
-    thread.inFlight.add(1, ordering: .sequentiallyConsistent)
+    thread.inFlight.wrappingAdd(1, ordering: .sequentiallyConsistent)
     slot.isInFlight = true
     guard isOpen.load(ordering: .sequentiallyConsistent) else { return exchange.fail(.inputOutput) }
     switch opcode {

@@ -45,8 +45,9 @@ extension Session {
   }
 
   /// A request that the file system had is over.
+  @inline(__always)
   func leave(_ thread: ServingThread) {
-    thread.inFlight.subtract(1, ordering: .sequentiallyConsistent)
+    thread.inFlight.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     if isEnding.load(ordering: .sequentiallyConsistent) { threads.change { _ in } }
   }
 

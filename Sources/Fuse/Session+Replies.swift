@@ -48,7 +48,7 @@ extension Session {
 
   /// Answers with an error. If that does not arrive, there is nothing left to try.
   func fail(_ slot: RequestSlot, _ error: Errno) {
-    count(slot) { $0.countError(slot.header.opcode) }
+    count(slot) { $0.countError(slot.opcode) }
     if slot.isAnswered { refuse(slot, error) }
     end(slot)
   }
@@ -56,7 +56,7 @@ extension Session {
   /// The request is over.
   private func end(_ slot: RequestSlot) {
     if !slot.owners.isEmpty { slot.owners.removeAll(keepingCapacity: true) }
-    let opcode = slot.header.opcode
+    let opcode = slot.opcode
     let (time, thread) = (Clock.monotonic() &- slot.arrival, slot.thread)
     count(slot) { $0.countTime(time, of: opcode) }
     let (isInFlight, isWaiting) = (slot.isInFlight, slot.isWaiting)
@@ -68,6 +68,7 @@ extension Session {
   }
 
   /// Counts for the thread that took the request. Only that one writes its counters.
+  @inline(__always)
   private func count(_ slot: RequestSlot, _ body: (Counters) -> Void) {
     let isDone = slot.thread?._withUnsafeGuaranteedRef { thread in
       guard thread.isCurrent else { return false }
@@ -80,7 +81,7 @@ extension Session {
 
   /// A reply did not arrive.
   private func fell(_ error: Errno, _ slot: RequestSlot) {
-    count(slot) { $0.countError(slot.header.opcode) }
+    count(slot) { $0.countError(slot.opcode) }
     // The process was killed or the mount is gone: no process waits. Any other error leaves one waiting for an answer.
     if error != .noEntry, error != .noDevice { refuse(slot, .inputOutput) }
   }

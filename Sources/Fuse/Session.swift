@@ -127,7 +127,7 @@ public final class Session<Files: FileSystem, Channel: Transport>: ExchangeServe
       switch try queue.next() {
       case .end(let ending): return ending
       case .reset: endSession()
-      case .request(let slot): answer(slot, thread)
+      case .request(let slot): slot._withUnsafeGuaranteedRef { answer($0, thread) }
       }
     }
     return .unmounted

@@ -110,8 +110,8 @@ package final class MemoryQueue: RequestQueue {
     case nil: return .end(transport.end)
     case .reset: return .reset
     case .replies: preconditionFailure("waited for already")
-    case .request(let bytes): return .request(take { $0.begin(bytes) })
-    case .scattered(let bytes, let pieces): return .request(take { $0.begin(bytes, pieces: pieces) })
+    case .request(let bytes): return .request(.passUnretained(take { $0.begin(bytes) }))
+    case .scattered(let bytes, let pieces): return .request(.passUnretained(take { $0.begin(bytes, pieces: pieces) }))
     }
   }
 

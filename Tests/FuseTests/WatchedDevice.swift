@@ -117,7 +117,7 @@ final class WatchedQueue: RequestQueue {
   func next() throws(Errno) -> Arrival {
     let arrival = try queue.next()
     guard case .request(let slot) = arrival else { return arrival }
-    return .request(device.watch(slot))
+    return .request(.passUnretained(device.watch(slot.takeUnretainedValue())))
   }
 }
 

@@ -8,7 +8,7 @@ import Platform
 ///
 /// Node ids are the volume's node numbers plus one, so a request finds its file by an index. Names and sizes never
 /// change once they are there, so the kernel may keep what it was told; what a directory gains, `Follower` tells it.
-struct FamfsFileSystem: FileSystem {
+final class FamfsFileSystem: FileSystem {
   /// The extended attribute that names the folder with the daemon's sockets.
   static let folderAttribute = "user.famfs.shadow"
 

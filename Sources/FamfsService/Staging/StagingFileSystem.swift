@@ -5,7 +5,7 @@ import Platform
 
 /// The master's mount: a famfs volume on which programs make files and directories the usual way. What they make is
 /// staged until it is committed; for what the log has this hands on to `FamfsFileSystem`.
-struct StagingFileSystem: FileSystem {
+final class StagingFileSystem: FileSystem {
   let base: FamfsFileSystem
   let staging: Staging
   var volume: Volume { staging.volume }

@@ -87,7 +87,7 @@ public final class DevFuseQueue: RequestQueue {
     }
     while true {
       if current.pointee._withUnsafeGuaranteedRef({ $0.receive(on: descriptor.rawValue) }) {
-        return .request(current.pointee.takeUnretainedValue())
+        return .request(current.pointee._withUnsafeGuaranteedRef { .passUnretained($0) })
       }
       switch Errno.current {
       case .interrupted, .tryAgain: continue
@@ -103,13 +103,13 @@ public final class DevFuseQueue: RequestQueue {
 /// The memory of one request over /dev/fuse.
 private final class DevFuseSlot: RequestSlot, @unchecked Sendable {
   /// Whether a request is in the slot, and whether its thread took another one meanwhile.
-  private enum State: UInt8, AtomicRepresentable {
+  private enum Occupancy: UInt8, AtomicRepresentable {
     case idle
     case busy
     case held
   }
 
-  private let state = Atomic(State.idle)
+  private let occupancy = Atomic(Occupancy.idle)
   /// It lives as long as the session, which has all slots answered before it ends.
   private unowned(unsafe) let transport: DevFuse
   /// The descriptor that the request came from: its answer goes there.
@@ -139,15 +139,15 @@ private final class DevFuseSlot: RequestSlot, @unchecked Sendable {
     guard count >= 0 else { return false }
     requestCount = count
     self.descriptor = descriptor
-    state.store(.busy, ordering: .relaxed)
+    occupancy.store(.busy, ordering: .relaxed)
     return true
   }
 
   /// Whether the request is under way still. Then the slot goes to the spare ones when it is freed, and not back to its
   /// thread.
   func isHeld() -> Bool {
-    if state.load(ordering: .acquiring) == .idle { return false }
-    return state.compareExchange(expected: .busy, desired: .held, ordering: .acquiringAndReleasing).exchanged
+    if occupancy.load(ordering: .acquiring) == .idle { return false }
+    return occupancy.compareExchange(expected: .busy, desired: .held, ordering: .acquiringAndReleasing).exchanged
   }
 
   override func send(_ parts: UnsafeBufferPointer<iovec>) throws(Errno) {
@@ -159,7 +159,7 @@ private final class DevFuseSlot: RequestSlot, @unchecked Sendable {
   override func canSend(from range: UnsafeRawBufferPointer) -> Bool { weft_can_pin(range.baseAddress) }
 
   override func free() {
-    if state.exchange(.idle, ordering: .acquiringAndReleasing) == .held { transport.giveBack(self) }
+    if occupancy.exchange(.idle, ordering: .acquiringAndReleasing) == .held { transport.giveBack(self) }
   }
 
   override func forWaiting() -> RequestSlot? { WaitingSlot(descriptor) }

@@ -47,8 +47,9 @@ public protocol RequestQueue: AnyObject {
 
 /// What came out of waiting for a request.
 public enum Arrival {
-  /// A request: `requestCount` bytes of the slot's `request`, and `data`. The slot is the session's until it is freed.
-  case request(RequestSlot)
+  /// A request: `requestCount` bytes of the slot's `request`, and `data`. The slot is the session's until it is freed. The
+  /// transport keeps it for as long as the session runs, so that no request costs a retain.
+  case request(Unmanaged<RequestSlot>)
   /// The other side began anew, as a virtual machine's driver does: what it knew is gone. INIT may come again.
   case reset
   /// There will be no more.

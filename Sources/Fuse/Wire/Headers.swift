@@ -25,6 +25,7 @@ struct RequestHeader: Equatable {
   }
 
   /// Reads the header; nil when there are too few bytes for one.
+  @inline(__always)
   init?(parsing bytes: RawSpan) {
     guard let header = try? bytes.load(fuse_in_header.self) else { return nil }
     length = header.len
@@ -48,6 +49,7 @@ struct ReplyHeader {
   var unique: UInt64
 
   /// The header of a successful reply that `bodyByteCount` bytes follow.
+  @inline(__always)
   init(unique: UInt64, bodyByteCount: Int) {
     length = UInt32(clamping: ReplyHeader.byteCount + bodyByteCount)
     error = 0
@@ -68,9 +70,9 @@ struct ReplyHeader {
     unique = 0
   }
 
-  func encode(into bytes: inout MutableRawSpan) {
-    bytes.store(fuse_out_header(len: length, error: error, unique: unique))
-  }
+  var encoded: fuse_out_header { fuse_out_header(len: length, error: error, unique: unique) }
+
+  func encode(into bytes: inout MutableRawSpan) { bytes.store(encoded) }
 
   /// The kernel takes 1...511 for error numbers; anything else would make it ignore the reply, and its caller wait for
   /// good.

@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 
 extension RawSpan {
@@ -11,8 +12,7 @@ extension RawSpan {
   /// - Throws: EPROTO without a NUL or with bytes behind the last.
   func string(from start: Int = 0, isLast: Bool = true) throws(Errno) -> Range<Int> {
     try require(start)
-    let end = withUnsafeBytes { bytes in bytes[start...].firstIndex(of: 0) }
-    guard let end, !isLast || end + 1 == byteCount else { throw .protocolError }
+    guard let end = firstIndex(of: 0, from: start), !isLast || end + 1 == byteCount else { throw .protocolError }
     return start..<end
   }
 
@@ -44,8 +44,16 @@ extension RawSpan {
   }
 
   /// Whether a byte stands anywhere in the span.
-  func contains(_ byte: UInt8) -> Bool {
-    withUnsafeBytes { $0.contains(byte) }
+  func contains(_ byte: UInt8) -> Bool { firstIndex(of: byte, from: 0) != nil }
+
+  /// Where a byte stands first, from `start` on, which is within the span.
+  private func firstIndex(of byte: UInt8, from start: Int) -> Int? {
+    withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress, let found = memchr(base + start, Int32(byte), bytes.count - start) else {
+        return nil
+      }
+      return UnsafeRawPointer(found) - base
+    }
   }
 }
 
