@@ -11,7 +11,7 @@ enum TakeoverCommand: Command {
     Make this host the volume's master, the one that may add files, when the old master is gone.
 
     PATH is any path in a mounted famfs, DEVICE one that is not mounted. A master that lives is not taken over, unless
-    forced: mounts leave a sign of life on the device twice a second. An old master that comes back, or that was not
+    forced: mounts leave a heartbeat on the device twice a second. An old master that comes back, or that was not
     gone, is a client from then on, and what was staged on it and not committed is lost.
 
     An old master on this machine whose daemon is stopped cannot be taken over, also not by force, and nothing is changed:

@@ -174,7 +174,7 @@ public struct ControlClient: ~Copyable, Sendable {
     }
   }
 
-  /// What to say of an answer that fits no question.
+  /// What is said of a reply that does not fit the request.
   public static let nonsense = FamfsError.other(
     "the daemon answers nonsense; are it and this program of the same version?")
 

@@ -14,12 +14,12 @@ final class HeartbeatKeeper: Sendable {
     var slot: Int?
     /// When each mount was first seen and when it last changed, and its count then: `Clock.monotonic`.
     var seen: [UInt64: Sighting] = [:]
-    /// Since when signs could not be made out: by slot.
+    /// Since when heartbeats could not be read: by slot.
     var torn: [Int: UInt64] = [:]
     /// When this mount claimed the mastership that it does not have yet.
     var claim: UInt64?
     var holdsLock: Bool
-    /// Whether the mount has gone: no heartbeat comes after its sign was taken away.
+    /// Whether the mount has gone: no heartbeat is left after the last was taken away.
     var hasEnded = false
   }
 
@@ -35,7 +35,7 @@ final class HeartbeatKeeper: Sendable {
   private let device: MappedDevice
   private let log: DaemonLog
   private let state: Mutex<State>
-  /// All mounts as they were seen last. With a lock of its own: the other one is held while signs are left and the log is
+  /// All mounts as they were seen last. With a lock of its own: the other one is held while heartbeats are left and the log is
   /// read.
   private let seen = Mutex<[Peer]>([])
   /// Where the heartbeat is, for those who read: mount and slot.
@@ -54,13 +54,13 @@ final class HeartbeatKeeper: Sendable {
 
   /// Leaves the first heartbeat. From then on what is removed waits for this mount; what was removed until then is
   /// taken in before this returns.
-  /// - Throws: when a mount that has to be waited for finds no room for its sign.
+  /// - Throws: when a mount that has to be waited for finds no room for its heartbeat.
   func begin() throws(Errno) {
     guard volume.isReclaiming else { return leaveOnce() }
     try state.withLock { (state) throws(Errno) in try join(&state) }
   }
 
-  /// Beats for as long as the process lives.
+  /// Leaves heartbeats for as long as the process lives.
   func run() {
     while true {
       leaveOnce()
@@ -68,7 +68,7 @@ final class HeartbeatKeeper: Sendable {
     }
   }
 
-  /// Once: this mount's sign, and those of the others.
+  /// Once: this mount's heartbeat, and those of the others.
   func leaveOnce() {
     let entries = volume.usage().entries
     state.withLock { state in
@@ -125,7 +125,7 @@ final class HeartbeatKeeper: Sendable {
         if state.slot == nil { throw volume.hasBadHeartbeats ? .inputOutput : .noSpace }
       } while try !counts(state)
     } catch {
-      // A sign that was left counts only once all is taken in.
+      // A heartbeat that was left counts only once all is taken in.
       state.slot = nil
       throw error
     }
@@ -139,24 +139,24 @@ final class HeartbeatKeeper: Sendable {
     return try volume.counts(mount: state.heartbeat.mount, in: slot)
   }
 
-  /// Begins anew when this mount was given up, for it was not heard of for too long, or when its sign cannot be read.
+  /// Begins anew when this mount was given up, for it was not heard of for too long, or when its heartbeat cannot be read.
   private func stay(_ state: inout State) throws(Errno) {
     let counts = try? counts(state)
     if counts == true { return }
     try join(&state)
-    let reason = counts == nil ? "this mount's sign of life failed" : "this mount was not heard of for a while"
+    let reason = counts == nil ? "this mount's heartbeat failed" : "this mount was not heard of for a while"
     log.notice("\(reason): what was removed until now is gone for it, too")
   }
 
   /// Which heartbeat this mount has: remembered before something is read, and given to `hasCounted` afterwards.
   var currentMount: UInt64 { ownMount.load(ordering: .acquiring) }
 
-  /// Makes sure that this mount has counted since it had this sign: what was read from the memory was still the file's.
-  /// - Returns: false when somebody has given it up, or its sign failed; now it counts again, and what was read must be read
+  /// Makes sure that this mount has counted since it had this heartbeat: what was read from the memory was still the file's.
+  /// - Returns: false when somebody has given it up, or its heartbeat failed; now it counts again, and what was read must be read
   ///   anew.
-  /// - Throws: EIO when there is no memory for a sign.
+  /// - Throws: EIO when there is no memory for a heartbeat.
   func hasCounted(as mount: UInt64) throws(Errno) -> Bool {
-    // A slot of another sign has another mount in it.
+    // A slot with another heartbeat is another mount's.
     if (try? volume.counts(mount: mount, in: slot.load(ordering: .acquiring))) == true { return true }
     try state.withLock { (state) throws(Errno) in
       if state.hasEnded || volume.isLost { throw .stale }
@@ -180,7 +180,7 @@ final class HeartbeatKeeper: Sendable {
         silent.append((slot, heartbeat.mount))
       }
     }
-    // Who is amid leaving a sign lives, until it has taken too long.
+    // A mount that is writing its heartbeat lives, until that has taken too long.
     let before = state.torn
     state.torn = [:]
     for (slot, mount) in torn {
@@ -229,7 +229,7 @@ final class HeartbeatKeeper: Sendable {
     while try !claim(since: before) {
       if Clock.monotonic() - start > Heartbeat.patience {
         throw .other(
-          "the old master on this machine holds the volume's lock and gives no sign of life: end its daemon, if it is stopped "
+          "the old master on this machine holds the volume's lock and leaves no heartbeat: end its daemon, if it is stopped "
             + "(famfs status shows it), or the command that it left behind, and try again")
       }
       Clock.sleep(nanoseconds: 20_000_000)

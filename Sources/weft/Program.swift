@@ -12,7 +12,7 @@ enum Program {
   private static let programs: [any Command.Type] =
     FamfsCommandTable.programs + [FamfsFusedCommand.self] + queuePrograms
   /// What stands behind `famfs`.
-  private static let verbs: [any Command.Type] = FamfsCommandTable.all
+  private static let commands: [any Command.Type] = FamfsCommandTable.all
 
   /// Runs the command.
   /// - Parameter arguments: argv, the program's own name first.
@@ -31,7 +31,7 @@ enum Program {
     var name = path.split(separator: "/").last.map(String.init) ?? path
     if name == "weft" {
       if words.first == "--completions" {
-        printOut(Completions.table(of: verbs + programs))
+        printOut(Completions.table(of: commands + programs))
         return 0
       }
       guard let first = words.first, first == "famfs" || programs.contains(where: { $0.name == first }) else {
@@ -55,19 +55,19 @@ enum Program {
     case "-h", "-?", "--help", "help": printOut(overview + "\n")
     case "--version", "-V": printOut("famfs \(version) (Weft)\n")
     default:
-      guard let verb = verbs.first(where: { $0.name == first }) else {
+      guard let command = commands.first(where: { $0.name == first }) else {
         printError("famfs: there is no command '\(first)'; see famfs --help")
         return 3
       }
-      return verb.main(Array(words.dropFirst()), checkEnvironment: FamfsEnvironment.check)
+      return command.main(Array(words.dropFirst()), checkEnvironment: FamfsEnvironment.check)
     }
     return 0
   }
 
   private static var overview: String {
-    let width = verbs.map { $0.name.count }.max() ?? 0
-    let lines = verbs.map { verb in
-      "  \(verb.name)\(String(repeating: " ", count: width - verb.name.count + 2))\(verb.summary)"
+    let width = commands.map { $0.name.count }.max() ?? 0
+    let lines = commands.map { command in
+      "  \(command.name)\(String(repeating: " ", count: width - command.name.count + 2))\(command.summary)"
     }
     return """
       Usage: famfs COMMAND [options] ...

@@ -191,7 +191,7 @@ import Testing
     #expect(try !volume.counts(mount: 77, in: place))
     try volume.leave(&heartbeat, at: &slot)
     #expect(try !volume.counts(mount: 77, in: place), "a heartbeat does not undo it")
-    // Another mount whose sign is there now is not taken away with this one's.
+    // Another mount whose heartbeat is there now is not taken away with this one's.
     var other = Heartbeat(host: Host.client, mount: 77 + 1024, isMaster: false, since: 0, hostName: "o")
     try volume.withdraw(heartbeat, from: place)
     var otherSlot: Int?
@@ -201,7 +201,7 @@ import Testing
     #expect(try volume.heartbeats().count == 1)
   }
 
-  @Test("a sign that is being written is no empty slot, and is nobody's to take")
+  @Test("a heartbeat that is being written is not an empty slot, and no other mount may take it")
   func tornSign() throws {
     let device = try newDevice()
     let volume = try Volume(on: device, host: Host.master)
@@ -210,8 +210,8 @@ import Testing
     try volume.leave(&heartbeat, at: &slot)
     let place = try #require(slot)
     try device.store64(at: Heartbeat.areaOffset + UInt64(place * Heartbeat.size) + 56, 99)  // its count
-    let signs = try volume.allHeartbeats()
-    #expect(signs.heartbeats.isEmpty && signs.torn.map(\.slot) == [place] && signs.torn.map(\.mount) == [77])
+    let found = try volume.allHeartbeats()
+    #expect(found.heartbeats.isEmpty && found.torn.map(\.slot) == [place] && found.torn.map(\.mount) == [77])
     var other = Heartbeat(host: Host.client, mount: 77 + 1024, isMaster: false, since: 0, hostName: "o")
     var otherSlot: Int?
     try volume.leave(&other, at: &otherSlot)

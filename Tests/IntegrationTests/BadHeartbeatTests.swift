@@ -5,16 +5,17 @@ import Testing
 /// Memory that fails where mounts leave their heartbeats.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
 struct BadHeartbeatTests {
-  private static let beats = 4096..<4096 + (256 << 10)
-  private static let marks = beats.upperBound..<beats.upperBound + (64 << 10)
+  private static let heartbeats = 4096..<4096 + (256 << 10)
+  private static let marks = heartbeats.upperBound..<heartbeats.upperBound + (64 << 10)
   private static let kinds = [[], ["--reclaim"]]
 
   /// The pages with heartbeats.
   private func pages(of volume: TestVolume) throws -> [Int] {
-    let bytes = try Media(volume.device).get(BadHeartbeatTests.beats.lowerBound, BadHeartbeatTests.beats.count)
+    let area = BadHeartbeatTests.heartbeats
+    let bytes = try Media(volume.device).get(area.lowerBound, area.count)
     return stride(from: 0, to: bytes.count, by: 4096).filter { page in
       stride(from: page, to: page + 4096, by: 256).contains { bytes[$0] != 0 }
-    }.map { BadHeartbeatTests.beats.lowerBound + $0 }
+    }.map { area.lowerBound + $0 }
   }
 
   /// Whether a status has a page among what cannot be read. Each mount looks at all of them, and pages side by side are
@@ -46,7 +47,7 @@ struct BadHeartbeatTests {
     #expect(status.contains("\"alive\":true"), "\(status)")
   }
 
-  @Test("a mount whose sign of life fails leaves it elsewhere: it is seen, it reads on, and unmounts", arguments: kinds)
+  @Test("a mount whose heartbeat fails leaves it elsewhere: it is seen, it reads on, and unmounts", arguments: kinds)
   func ownPage(options: [String]) throws {
     try withPoisonedVolume(options) { poisoned in
       let volume = poisoned.volume
@@ -64,13 +65,13 @@ struct BadHeartbeatTests {
           return lists(page, in: status) && status.components(separatedBy: "\"alive\":true").count == 3
         })
         #expect(isTold != nil, "\(status)")
-        #expect(status.contains("\"contents\":\"the area of the mounts' signs of life\""), "\(status)")
+        #expect(status.contains("\"contents\":\"the area of the mounts' heartbeats\""), "\(status)")
         expect(volume.mountPoint(of: host) + "/file", holds: bytes)
       }
       for mount in volume.mounts { expect(mount + "/file", holds: bytes) }
-      expectRefusal(try volume.famfs("mkdir", volume.master + "/d"), naming: ["signs of life", "mkfs.famfs --force"])
+      expectRefusal(try volume.famfs("mkdir", volume.master + "/d"), naming: ["heartbeats", "mkfs.famfs --force"])
       expectRefusal(
-        try volume.famfs("takeover", volume.client, as: .client), naming: ["signs of life", volume.device, "--force"])
+        try volume.famfs("takeover", volume.client, as: .client), naming: ["heartbeats", volume.device, "--force"])
       for host in Host.allCases { try volume.unmount(host) }
       try volume.mount()
       expect(volume.master + "/file", holds: bytes)
@@ -79,13 +80,13 @@ struct BadHeartbeatTests {
     }
   }
 
-  @Test("where no sign of life can be left at all, files are read on, and the unmount is clean")
+  @Test("where no heartbeat can be left at all, files are read on, and the unmount is clean")
   func allPages() throws {
     try withPoisonedVolume { poisoned in
       let volume = poisoned.volume
       try volume.mount()
       let bytes = try volume.add("file", count: 200_000)
-      try poisoned.poison(BadHeartbeatTests.beats.lowerBound..<BadHeartbeatTests.marks.upperBound)
+      try poisoned.poison(BadHeartbeatTests.heartbeats.lowerBound..<BadHeartbeatTests.marks.upperBound)
       #expect(try seconds(until: { try !poisoned.status().contains("\"disabled\":null") }) != nil)
       expect(volume.master + "/file", holds: bytes)
       try volume.unmount()
@@ -98,7 +99,7 @@ struct BadHeartbeatTests {
     }
   }
 
-  @Test("where files can be removed they are then EIO, and the volume is not mounted", arguments: [beats, marks])
+  @Test("where files can be removed they are then EIO, and the volume is not mounted", arguments: [heartbeats, marks])
   func reclaiming(area: Range<Int>) throws {
     try withPoisonedVolume(["--reclaim"]) { poisoned in
       let volume = poisoned.volume
@@ -111,7 +112,9 @@ struct BadHeartbeatTests {
         return failure == .inputOutput
       })
       #expect(fails != nil, "\(String(describing: failure))")
-      let isTold: () throws -> Bool = { try poisoned.status().contains("\"disabled\":\"the area of the mounts' signs") }
+      let isTold: () throws -> Bool = {
+        try poisoned.status().contains("\"disabled\":\"the area of the mounts' heartbeats")
+      }
       #expect(try seconds(until: isTold) != nil)
       try volume.unmount()
       let refused = try run(["famfs", "mount", volume.device, volume.master], environment: Host.master.environment)

@@ -17,16 +17,16 @@ struct RemoveTests {
   /// that could be given back would have been.
   private func awaitLooks(_ volume: TestVolume) throws {
     let device = try FileDescriptor(opening: volume.device, .readOnly)
-    let beats: () throws -> [(entries: UInt64, count: UInt64)] = {
+    let heartbeats: () throws -> [(entries: UInt64, count: UInt64)] = {
       let slots = try device.bytes(at: 4096, count: 1024 * 256)
       let word = { (place: Int) in (0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64(slots[place + $1]) } }
       return (0..<1024).filter { word($0 * 256) != 0 }.map { (word($0 * 256 + 64), word($0 * 256 + 56)) }
     }
     let total = try UInt64(entries(of: volume))
-    let haveAll: () throws -> Bool = { try beats().count == 2 && beats().allSatisfy { $0.entries >= total } }
+    let haveAll: () throws -> Bool = { try heartbeats().count == 2 && heartbeats().allSatisfy { $0.entries >= total } }
     try #require(try seconds(until: haveAll) != nil)
-    let before = try beats().map(\.count)
-    let haveLooked: () throws -> Bool = { try zip(beats(), before).allSatisfy { $0.count >= $1 + 4 } }
+    let before = try heartbeats().map(\.count)
+    let haveLooked: () throws -> Bool = { try zip(heartbeats(), before).allSatisfy { $0.count >= $1 + 4 } }
     try #require(try seconds(until: haveLooked) != nil)
   }
 
@@ -114,17 +114,17 @@ struct RemoveTests {
     }
   }
 
-  @Test("a host whose sign cannot be made out, for it died amid writing it, is given up before space comes back")
+  @Test("a host whose heartbeat cannot be read, because it died while it wrote it, is given up before space comes back")
   func tornSign() throws {
     try withVolume(["--reclaim"], client: true) { volume in
       let free = try volume.freeBytes()
       try volume.add("f", count: 30 << 20)
       let device = try FileDescriptor(opening: volume.device, .readWrite)
       // The last slot, which the mounts' random numbers leave alone but once in a thousand times.
-      let (sign, mark) = (4096 + 1023 * 256, 266_240 + 1023 * 64)
+      let (heartbeat, mark) = (4096 + 1023 * 256, 266_240 + 1023 * 64)
       var bytes = [UInt8](repeating: 7, count: 256)
       bytes.replaceSubrange(0..<8, with: withUnsafeBytes(of: UInt64(0x7461_6562_7466_6577).littleEndian, Array.init))
-      try device.put(bytes, at: sign)
+      try device.put(bytes, at: heartbeat)
       try succeed(volume.famfs("rm", volume.master + "/f"))
       try #require(seconds(until: { (try? volume.freeBytes()) == free }) != nil)
       #expect(try device.bytes(at: mark, count: 8) == [UInt8](repeating: 7, count: 8))

@@ -50,7 +50,7 @@ struct TakeOverTests {
     }
   }
 
-  @Test("status lists all mounts that have left signs of life, also more than one message holds")
+  @Test("status lists all mounts that have left heartbeats, also more than one message holds")
   func many() throws {
     try withVolume { volume in
       let media = Media(volume.device)
@@ -58,10 +58,10 @@ struct TakeOverTests {
       let isFree: (Int) throws -> Bool = { try media.get($0, 8) == [UInt8](repeating: 0, count: 8) }
       #expect(try seconds(until: { try !slots.allSatisfy(isFree) }) != nil)
       let own = try #require(slots.first { try !isFree($0) })
-      var beat = try media.get(own, 256)
+      var heartbeat = try media.get(own, 256)
       for (number, slot) in try slots.filter(isFree).prefix(400).enumerated() {
-        beat.replaceSubrange(24..<32, with: [UInt8(number & 0xff), UInt8(number >> 8), 1, 2, 3, 4, 5, 6])
-        try media.put(slot, beat)
+        heartbeat.replaceSubrange(24..<32, with: [UInt8(number & 0xff), UInt8(number >> 8), 1, 2, 3, 4, 5, 6])
+        try media.put(slot, heartbeat)
         try media.seal(slot, 248, at: slot + 248)
       }
       #expect(seconds(until: { (try? status(volume, .master).hosts.count) == 401 }) != nil)

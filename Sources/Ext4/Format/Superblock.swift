@@ -122,7 +122,7 @@ public struct Superblock: Equatable, Sendable {
   public var flags: UInt32 = 0
   /// RAID: blocks of a stride.
   public var raidStride: UInt16 = 0
-  /// Seconds between signs of life in the MMP block.
+  /// Seconds between heartbeats in the MMP block.
   public var mmpUpdateInterval: UInt16 = 0
   /// The MMP block.
   public var mmpBlock: UInt64 = 0

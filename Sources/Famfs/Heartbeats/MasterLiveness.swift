@@ -7,7 +7,7 @@ public enum Mastership {
   public static func checkGone(_ peers: [Peer], _ volume: Volume) throws(FamfsError) {
     if volume.hasBadHeartbeats {
       throw .other(
-        "signs of life on \(volume.device.path) cannot be read, so nobody knows whether the volume's master lives; unmount "
+        "heartbeats on \(volume.device.path) cannot be read, so nobody knows whether the volume's master lives; unmount "
           + "it there, and then use --force")
     }
     let master = volume.master
@@ -40,7 +40,7 @@ public enum Mastership {
 
   private static func alive(_ heartbeat: Heartbeat, _ volume: Volume) -> FamfsError {
     .other(
-      "the volume's master, \(oneLine(heartbeat.hostName)) (\(volume.master)), is alive: its last sign is of a moment ago; "
+      "the volume's master, \(oneLine(heartbeat.hostName)) (\(volume.master)), is alive: its last heartbeat is of a moment ago; "
         + "unmount it there, or use --force")
   }
 }

@@ -71,7 +71,7 @@ extension Volume {
   private func metadata(at error: MemoryError) -> String {
     let heartbeats = Heartbeat.areaOffset..<Heartbeat.revocation(of: Heartbeat.slots)
     if error.offset < heartbeats.lowerBound { return "the superblock" }
-    if error.offset < heartbeats.upperBound { return "the area of the mounts' signs of life" }
+    if error.offset < heartbeats.upperBound { return "the area of the mounts' heartbeats" }
     if error.offset < superblock.logOffset { return "the superblock's area" }
     if error.offset < superblock.logOffset + UInt64(LogHeader.size) { return "the log header" }
     let (header, entry) = (superblock.logOffset + UInt64(LogHeader.size), UInt64(LogEntry.size))
