@@ -126,7 +126,7 @@ struct RefusalTests {
     try withTree { volume in
       let mount = volume.mountPoint(of: host)
       if host == .master {
-        // As the public famfs: else a master's mount takes new files, see LivingTests.
+        // As the public famfs: else a master's mount takes new files, see StagingMountTests.
         try volume.unmount()
         try volume.mount(.master, ["--strict"])
       }
@@ -151,7 +151,7 @@ struct RefusalTests {
     try withTree { volume in
       let mount = volume.mountPoint(of: host)
       if host == .master {
-        // As the public famfs: else a master's mount takes new files, see LivingTests.
+        // As the public famfs: else a master's mount takes new files, see StagingMountTests.
         try volume.unmount()
         try volume.mount(.master, ["--strict"])
       }

@@ -4,7 +4,7 @@ import Testing
 
 /// The device's file is cut short under a mount.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct CutShortTests {
+struct CutShortDeviceTests {
   private static let size = 30 << 20
 
   /// A volume with `near` at 10 MiB and `far` from 12 to 42 MiB, cut to so many bytes.

@@ -4,7 +4,7 @@ import Testing
 
 /// Users other than root.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct UserTests {
+struct OtherUserTests {
   /// Runs a program as nobody.
   private func asNobody(_ words: [String], _ environment: [String: String] = [:]) throws -> Outcome {
     let switching = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]

@@ -4,7 +4,7 @@ import Testing
 
 /// Volumes of several devices, by the commands that people use.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct DevicesTests {
+struct SeveralDevicesTests {
   private struct Report: Decodable {
     struct Device: Decodable {
       let index: Int

@@ -4,7 +4,7 @@ import Testing
 
 /// Files mapped as the memory that they are: `famfs exec` and libfamfs.
 @Suite(.realMounts, .enabled(if: Machine.hasPython, "needs python3"), .timeLimit(.minutes(15)))
-struct DirectTests {
+struct DirectMappingTests {
   /// What the scripts begin with: the calls of libc, past Python's own mmap.
   private static let prologue = """
     import ctypes, mmap, os, signal, sys, threading
@@ -35,7 +35,7 @@ struct DirectTests {
 
   private func run(_ script: String, _ arguments: String..., directly: Bool) throws -> Outcome {
     let words =
-      (directly ? ["famfs", "exec", "--"] : []) + ["python3", "-c", DirectTests.prologue + script] + arguments
+      (directly ? ["famfs", "exec", "--"] : []) + ["python3", "-c", DirectMappingTests.prologue + script] + arguments
     return try IntegrationTests.run(words)
   }
 
@@ -242,7 +242,7 @@ struct DirectTests {
           "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", Machine.program("famfs"), "exec", "python3",
           "-c",
         ]
-        let outcome = try IntegrationTests.run(words + [DirectTests.prologue + script, volume.master + "/f"])
+        let outcome = try IntegrationTests.run(words + [DirectMappingTests.prologue + script, volume.master + "/f"])
         #expect(outcome.stdout == "None True\n" || outcome.stdout == "False True\n", "\(outcome.stderr)")
       }
     }
@@ -486,7 +486,7 @@ struct DirectTests {
     "a kernel of 64 KiB pages is asked for whole ones only", .enabled(if: Machine.has("clang"), "needs clang"))
   func largerPages() throws {
     let script =
-      DirectTests.prologue + """
+      DirectMappingTests.prologue + """
         file = os.open(sys.argv[1], os.O_RDWR)
         whole = os.pread(file, 100_000, 0)
         p = libc.mmap(None, 5000, RW, SHARED, file, 0)

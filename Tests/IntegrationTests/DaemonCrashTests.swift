@@ -4,7 +4,7 @@ import Testing
 
 /// What is on the volume after the daemon was killed amid a load of programs.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct CrashTests {
+struct DaemonCrashTests {
   /// How often the daemon is killed; WEFT_CRASH_ROUNDS says otherwise.
   private static let rounds = ProcessInfo.processInfo.environment["WEFT_CRASH_ROUNDS"].flatMap { Int($0) } ?? 40
   /// Rounds until a new volume is made, long before one is full.
@@ -34,7 +34,7 @@ struct CrashTests {
   func killed() throws {
     try withRoom { room in
       let volume = TestVolume(in: room)
-      let sources = try CrashTests.sizes.enumerated().map { place, size in
+      let sources = try DaemonCrashTests.sizes.enumerated().map { place, size in
         let bytes = contents(size, seed: UInt64(place + 1))
         try room.file("s\(place)", bytes)
         return bytes
@@ -42,9 +42,9 @@ struct CrashTests {
       var random = SystemRandomNumberGenerator()
       var free: UInt64 = 0
       var safe: Set<String> = []
-      for round in 0..<CrashTests.rounds {
+      for round in 0..<DaemonCrashTests.rounds {
         let options = ["--commit", round % 2 == 0 ? "1" : "0"]
-        if round % CrashTests.roundsOfVolume == 0 {
+        if round % DaemonCrashTests.roundsOfVolume == 0 {
           if round > 0 { try volume.unmount() }
           try volume.make(size: "512m", ["--alloc-unit", "4k", "--force"])
           safe = []
@@ -90,7 +90,7 @@ struct CrashTests {
     let programs = try (0..<3).map { number in
       let variables = ["M": volume.master, "R": volume.room.path, "ID": "\(round)-\(number)", "PATH": path]
       return try Child(
-        ["bash", "-c", CrashTests.load], environment: variables.merging(Host.master.environment) { $1 })
+        ["bash", "-c", DaemonCrashTests.load], environment: variables.merging(Host.master.environment) { $1 })
     }
     Platform.Clock.sleep(nanoseconds: delay * 1_000_000)  // waits for nothing: this is the moment
     kill(daemon, SIGKILL)

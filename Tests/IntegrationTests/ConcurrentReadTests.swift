@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct StressTests {
+struct ConcurrentReadTests {
   /// Reads random ranges of random files until told to stop.
   private final class Readers: Sendable {
     let files: [(name: String, bytes: [UInt8])]

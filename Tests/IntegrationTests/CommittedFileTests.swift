@@ -4,7 +4,7 @@ import Testing
 
 /// Files are written in place, and never change their size.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct InPlaceTests {
+struct CommittedFileTests {
   private static let size = 5 << 20 + 123
 
   @Test("writes at odd places are seen by the other host, and are there after the next mount")

@@ -4,14 +4,14 @@ import Testing
 
 /// Volumes that are not mounted, by libfamfs and the Python package: the files are those of the mount.
 @Suite(.realMounts, .enabled(if: Machine.hasPython, "needs python3"), .timeLimit(.minutes(15)))
-struct UnmountedTests {
+struct UnmountedVolumeTests {
   private static let environment = [
     "PYTHONPATH": Machine.sources + "/python", "PYTHONDONTWRITEBYTECODE": "1",
     "FAMFS_LIBRARY": Machine.programs + "/../lib/libfamfs.so",
   ]
 
   private func python(_ script: String, _ arguments: String..., by program: String = "python3") throws -> Outcome {
-    try run([program, "-c", script] + arguments, environment: UnmountedTests.environment)
+    try run([program, "-c", script] + arguments, environment: UnmountedVolumeTests.environment)
   }
 
   /// Prints each file and directory with its attributes, and the checksum of what it maps.
@@ -55,17 +55,17 @@ struct UnmountedTests {
       // What was made here keeps its inode number as long as the kernel knows it.
       try volume.unmount()
       try volume.mount(.master, ["--device", devices[1], "--device", devices[2]])
-      let mounted = try python(UnmountedTests.listing, volume.device)
+      let mounted = try python(UnmountedVolumeTests.listing, volume.device)
       try volume.unmount()
       let before = try volume.everything()
-      let unmounted = try python(UnmountedTests.listing, devices[0], devices[1], devices[2])
+      let unmounted = try python(UnmountedVolumeTests.listing, devices[0], devices[1], devices[2])
       #expect(mounted.stdout.hasPrefix("False\n") && unmounted.stdout.hasPrefix("True\n"), "\(unmounted.stderr)")
       let lines = unmounted.stdout.split(separator: "\n").dropFirst()
       #expect(lines.count == 14 && lines.contains { $0.hasPrefix("f1 0o100640 8 7 8 9000001") }, "\(unmounted)")
       #expect(lines == mounted.stdout.split(separator: "\n").dropFirst())
       #expect(try volume.everything() == before)
       // Without the others, files that have a byte there cannot be mapped.
-      let alone = try python(UnmountedTests.listing, devices[0])
+      let alone = try python(UnmountedVolumeTests.listing, devices[0])
       #expect(alone.stdout.split(separator: "\n").contains("19"), "\(alone)")
     }
   }
@@ -140,7 +140,7 @@ struct UnmountedTests {
         let words = [
           "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script, volume.device,
         ]
-        let denied = try run(words, environment: UnmountedTests.environment)
+        let denied = try run(words, environment: UnmountedVolumeTests.environment)
         #expect(denied.stdout == "13\n" || denied.status != 0, "\(denied)")
       }
     }

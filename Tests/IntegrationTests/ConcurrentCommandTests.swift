@@ -4,7 +4,7 @@ import Testing
 
 /// Many commands at once on one mount, some of them killed.
 @Suite(.realMounts, .serialized, .timeLimit(.minutes(15)))
-struct CrowdTests {
+struct ConcurrentCommandTests {
   private static let unit: UInt64 = 2 << 20
 
   /// A file that a command is to make: the seed of its contents, and the bytes that it takes on the device.

@@ -4,7 +4,7 @@ import Testing
 
 /// The master's mount used by programs that know nothing of famfs.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct LivingTests {
+struct StagingMountTests {
   /// A shell script on the master's mount, which must succeed. `$M` and `$C` are the mounts.
   @discardableResult
   private func shell(_ volume: TestVolume, _ script: String) throws -> String {

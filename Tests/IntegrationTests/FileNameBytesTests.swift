@@ -4,7 +4,7 @@ import Testing
 
 /// Names are bytes: commands take, make, show and remove those that are not UTF-8.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct NameTests {
+struct FileNameBytesTests {
   /// Runs lines of bash in which $N is a name that is not UTF-8, $R the room, $M and $C the mounts.
   private func shell(_ volume: TestVolume, _ lines: String) throws -> Outcome {
     let script = """

@@ -4,7 +4,7 @@ import Testing
 
 /// What the master adds appears on the client without any command there.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct FollowTests {
+struct FollowerTests {
   private func status(_ path: String) throws -> stat {
     var status = stat()
     try retrying { lstat(path, &status) }

@@ -4,7 +4,7 @@ import Testing
 
 /// Paths as people type them and as the kernel takes them: byte for byte.
 @Suite(.realMounts, .timeLimit(.minutes(15)))
-struct PathTests {
+struct VolumePathTests {
   @Test("trailing slashes, dots, doubled slashes and relative paths work everywhere")
   func spellings() throws {
     try withVolume(size: "64m") { volume in
