@@ -32,22 +32,25 @@ let package = Package(
     room("Memory", ["Platform", "CLinux", "CBlkid"]),
     room("Famfs", ["Memory", "Platform", "CZlib"]),
     room("Erofs", ["Famfs", "Memory", "Platform"]),
-    room("Fuse", ["Platform", "CFuse", "CLinux"]),
+    room("Counts"),
+    room("Fuse", ["Counts", "Platform", "CFuse", "CLinux"]),
     room("Blocks", ["Platform", "CLinux"]),
     room("Ext4", ["Blocks", "Platform", "CLinux"]),
     room("Queue", ["Memory", "Platform", "CZlib"]),
     room("ControlChannel", ["Platform"]),
-    room("Serving", ["ControlChannel", "Fuse", "Platform", "CLinux", "CMicrohttpd"]),
-    room("FamfsControl", ["ControlChannel", "Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux"]),
+    room("Serving", ["ControlChannel", "Counts", "Fuse", "Platform", "CLinux", "CMicrohttpd"]),
+    room("FamfsControl", ["ControlChannel", "Counts", "Erofs", "Famfs", "Memory", "Platform", "CLinux"]),
     room(
       "FamfsService",
-      ["FamfsControl", "ControlChannel", "Serving", "Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux"]),
+      [
+        "FamfsControl", "ControlChannel", "Counts", "Serving", "Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux",
+      ]),
     room("CommandKit", ["Platform", "CLinux"]),
     room(
       "FamfsCommands",
       [
-        "CommandKit", "FamfsControl", "ControlChannel", "Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux",
-        "CDaxctl",
+        "CommandKit", "FamfsControl", "ControlChannel", "Counts", "Erofs", "Famfs", "Fuse", "Memory", "Platform",
+        "CLinux", "CDaxctl",
       ]),
     room("QueueCommands", ["CommandKit", "FamfsControl", "Famfs", "Queue", "Memory", "Platform"]),
     .executableTarget(
@@ -66,7 +69,7 @@ let package = Package(
     tests("ErofsTests", ["FamfsTestSupport", "Erofs", "Famfs", "Memory", "Platform"]),
     .target(
       name: "FuseTestSupport", dependencies: ["Fuse", "Platform"], path: "Tests/FuseTestSupport", swiftSettings: strict),
-    tests("FuseTests", ["FuseTestSupport", "Fuse", "Platform", "CFuse", "CYardstick"]),
+    tests("FuseTests", ["FuseTestSupport", "Counts", "Fuse", "Platform", "CFuse", "CYardstick"]),
     .target(
       name: "Ext4TestSupport", dependencies: ["Blocks", "Platform"], path: "Tests/Ext4TestSupport",
       swiftSettings: strict),
@@ -74,8 +77,9 @@ let package = Package(
     tests("Ext4Tests", ["Ext4TestSupport", "Ext4", "Blocks", "Platform", "CLinux"]),
     tests("QueueTests", ["Queue", "Memory", "Platform"]),
     tests("ControlChannelTests", ["ControlChannel", "Platform"]),
-    tests("ServingTests", ["Serving", "Fuse", "Platform"]),
-    tests("FamfsControlTests", ["FamfsControl", "ControlChannel", "Famfs", "Fuse", "Memory", "Platform"]),
+    tests("CountsTests", ["Counts"]),
+    tests("ServingTests", ["Serving", "ControlChannel", "Counts", "Platform"]),
+    tests("FamfsControlTests", ["FamfsControl", "ControlChannel", "Counts", "Famfs", "Memory", "Platform"]),
     tests(
       "FamfsServiceTests",
       [

@@ -5,7 +5,7 @@ import Platform
 /// exchanged, so a command may meet one of another version.
 package enum ControlVersion {
   /// One more with each change of any message.
-  private static let number: UInt64 = 1
+  private static let number: UInt64 = 2
   /// Tells the word from what the first version without it began with.
   private static let magic: UInt64 = 0x6c74_6374_6677_0000
   /// What messages of this program begin with.

@@ -1,5 +1,5 @@
+import Counts
 import Famfs
-import Fuse
 import Platform
 
 /// What a mount has done since it began, and what is under way.

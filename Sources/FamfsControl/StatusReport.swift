@@ -1,5 +1,5 @@
+import Counts
 import Famfs
-import Fuse
 import Glibc
 import Platform
 
@@ -79,7 +79,7 @@ extension OperationCount {
   /// For programs; times in nanoseconds.
   public var json: JSON {
     [
-      "opcode": .text(opcode?.name ?? "unknown"), "requests": .number(requests), "errors": .number(errors),
+      "opcode": .text(opcode ?? "unknown"), "requests": .number(requests), "errors": .number(errors),
       "mean_ns": JSON(latency.mean), "p99_ns": JSON(latency.percentile(0.99)),
     ]
   }

@@ -1,3 +1,4 @@
+import Counts
 import Glibc
 import Platform
 import Synchronization
@@ -61,7 +62,7 @@ public final class Session<Files: FileSystem, Channel: Transport>: ExchangeServe
       }
       guard requests > 0 else { return nil }
       return OperationCount(
-        opcode: slots.count == 1 ? Opcode(rawValue: UInt32(slots[0])) : nil, requests: requests, errors: errors,
+        opcode: slots.count == 1 ? Opcode(rawValue: UInt32(slots[0]))?.name : nil, requests: requests, errors: errors,
         latency: latency)
     }
   }

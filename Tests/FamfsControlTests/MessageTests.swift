@@ -1,6 +1,6 @@
 import ControlChannel
+import Counts
 import Famfs
-import Fuse
 import Memory
 import Platform
 import Testing
@@ -72,7 +72,7 @@ private struct SeededRandom: RandomNumberGenerator {
     var activity = MountActivity()
     (activity.uptime, activity.bytes) = (number(), ByteCount(read: number(), written: number()))
     (activity.staged.files, activity.staged.directories, activity.staged.bytes) = (number(), number(), number())
-    for opcode in [nil, Opcode.lookup, .read] {
+    for opcode in [nil, "lookup", "read"] {
       let counts = (0...LatencyHistogram.boundCount).map { _ in number() }
       let latency = LatencyHistogram(counts: counts, sum: number()) ?? LatencyHistogram()
       activity.operations.append(

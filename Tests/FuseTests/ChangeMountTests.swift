@@ -1,3 +1,4 @@
+import Counts
 import FuseTestSupport
 import Glibc
 import Platform
@@ -53,7 +54,7 @@ private struct RegularOnly: ForwardingFileSystem {
   }
 
   private func count(_ opcode: Opcode, _ counts: [OperationCount]) -> UInt64 {
-    counts.first { $0.opcode == opcode }?.requests ?? 0
+    counts.first { $0.opcode == opcode.name }?.requests ?? 0
   }
 
   private func write(_ text: String, _ path: String, _ options: OpenOptions) throws(Errno) {

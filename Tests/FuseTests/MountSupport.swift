@@ -1,3 +1,4 @@
+import Counts
 import Fuse
 import Glibc
 import Platform

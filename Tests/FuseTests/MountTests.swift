@@ -36,7 +36,7 @@ let canMountAsUser =
       #expect(seconds(until: { files.record.withLock { $0.opened == $0.released } }) != nil)
     }
     let faultless = counts.filter { $0.errors == 0 }.map(\.opcode)
-    #expect(faultless.contains(.read) && faultless.contains(.statx))
+    #expect(faultless.contains("read") && faultless.contains("statx"))
     #expect(files.record.withLock { $0.opened > 0 && $0.destroyed == 1 })
   }
 
@@ -90,9 +90,9 @@ let canMountAsUser =
         #expect(try names(directory).count == 5)
       }
     }
-    #expect(counts.first { $0.opcode == .open }?.requests == 1)
-    #expect(counts.first { $0.opcode == .opendir }?.requests == 1)
-    #expect(!counts.contains { $0.opcode == .release || $0.opcode == .releasedir })
+    #expect(counts.first { $0.opcode == "open" }?.requests == 1)
+    #expect(counts.first { $0.opcode == "opendir" }?.requests == 1)
+    #expect(!counts.contains { $0.opcode == "release" || $0.opcode == "releasedir" })
   }
 
   @Test("memory that the kernel cannot pin is copied", .enabled(if: canMount, "needs root and /dev/fuse"))
@@ -117,7 +117,7 @@ let canMountAsUser =
       #expect(seconds(until: { (try? read("\(directory)/given", directIO: true).count) == 4096 }) != nil)
       #expect(try read("\(directory)/given", directIO: true).count == 4096)
     }
-    #expect(counts.contains { $0.opcode == .read && $0.errors > 0 })
+    #expect(counts.contains { $0.opcode == "read" && $0.errors > 0 })
   }
 
   @Test("memory that is gone is EIO, and the daemon lives", .enabled(if: canMount, "needs root and /dev/fuse"))

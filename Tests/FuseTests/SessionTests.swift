@@ -250,7 +250,7 @@ import Testing
     let session = Session(files, over: first)
     _ = try session.run(threads: 1)
     let counts = session.counts
-    #expect(counts.map(\.opcode) == [nil, .lookup, .getattr, .initialize])
+    #expect(counts.map(\.opcode) == [nil, "lookup", "getattr", "init"])
     #expect(counts.map(\.requests) == [2, 20, 300, 1])
     #expect(counts.map(\.errors) == [2, 20, 0, 0])
     #expect(counts.allSatisfy { $0.latency.count == $0.requests && $0.latency.sum > 0 })

@@ -1,4 +1,4 @@
-import Fuse
+import Counts
 import Testing
 
 @testable import Serving

@@ -1,5 +1,5 @@
+import Counts
 import FamfsControl
-import Fuse
 
 /// What a mount has done between two looks; since it began when there was no look before.
 struct TopFigures {

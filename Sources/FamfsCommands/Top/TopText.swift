@@ -1,7 +1,7 @@
 import CommandKit
+import Counts
 import Famfs
 import FamfsControl
-import Fuse
 import Platform
 
 /// A mount's figures as lines for people.
@@ -63,7 +63,7 @@ enum TopText {
       + right("99%", 10)
     return [head]
       + figures.operations.map { operation in
-        "  " + left(operation.opcode?.name ?? "unknown", 18) + right(rate(figures.perSecond(operation.requests)), 12)
+        "  " + left(operation.opcode ?? "unknown", 18) + right(rate(figures.perSecond(operation.requests)), 12)
           + right(rate(figures.perSecond(operation.errors)), 12)
           + right(operation.latency.mean.map(time) ?? "-", 10)
           + right(operation.latency.percentile(0.99).map(time) ?? "-", 10)

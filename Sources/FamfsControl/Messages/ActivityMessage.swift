@@ -1,5 +1,5 @@
 import ControlChannel
-import Fuse
+import Counts
 import Platform
 
 // How `MountActivity` and runs of free space travel over the control socket.
@@ -12,9 +12,9 @@ extension MessageWriter {
       UInt64(activity.operations.count),
     ] { put(number) }
     for operation in activity.operations {
-      // No opcode is 0.
-      let opcode = UInt64(operation.opcode?.rawValue ?? 0)
-      for number in [opcode, operation.requests, operation.errors, operation.latency.sum] { put(number) }
+      // No operation has an empty name.
+      put(operation.opcode ?? "")
+      for number in [operation.requests, operation.errors, operation.latency.sum] { put(number) }
       for count in operation.latency.counts { put(count) }
     }
   }
@@ -42,12 +42,12 @@ extension MessageReader {
   }
 
   private mutating func operation() throws(Errno) -> OperationCount {
-    let opcode = Opcode(rawValue: try number32())
+    let opcode = try text()
     let (requests, errors, sum) = (try number(), try number(), try number())
     var counts: [UInt64] = []
     for _ in 0...LatencyHistogram.boundCount { counts.append(try number()) }
     guard let latency = LatencyHistogram(counts: counts, sum: sum) else { throw .protocolError }
-    return OperationCount(opcode: opcode, requests: requests, errors: errors, latency: latency)
+    return OperationCount(opcode: opcode.isEmpty ? nil : opcode, requests: requests, errors: errors, latency: latency)
   }
 
   package mutating func runs() throws(Errno) -> [Range<UInt64>] {

@@ -1,7 +1,6 @@
 import Erofs
 import Famfs
 import FamfsControl
-import Fuse
 import Platform
 import Serving
 
@@ -38,7 +37,7 @@ struct Metrics {
   }
 
   private mutating func requests(_ activity: MountActivity) {
-    let operations = activity.operations.map { ($0, ("opcode", $0.opcode?.name ?? "unknown")) }
+    let operations = activity.operations.map { ($0, ("opcode", $0.opcode ?? "unknown")) }
     out.begin("famfs_requests_total", "counter", "Requests of the kernel.")
     for (operation, label) in operations { out.sample("famfs_requests_total", [label], "\(operation.requests)") }
     out.begin(

@@ -1,5 +1,6 @@
 import Famfs
 import FamfsControl
+import Fuse
 import Platform
 import Serving
 
@@ -15,7 +16,7 @@ struct ServedMount: Sendable {
 
   /// As the public famfs names them. A name is found by its hash, so only the node that has it is looked at.
   var lookups: String {
-    let lookups = facts().activity.operations.first { $0.opcode == .lookup }
+    let lookups = facts().activity.operations.first { $0.opcode == Opcode.lookup.name }
     let (asked, failed) = (lookups?.requests ?? 0, lookups?.errors ?? 0)
     return "search_count: \(asked)\nnodes_scanned: \(asked - min(asked, failed))\nsearch_fail_ct: \(failed)\n"
   }

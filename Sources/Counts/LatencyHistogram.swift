@@ -2,7 +2,7 @@
 /// 4 µs, ... up to 8.4 s, and longer.
 public struct LatencyHistogram: Equatable, Sendable {
   /// Buckets with an upper bound; one more has what took longer.
-  public static let boundCount = 24
+  @inlinable public static var boundCount: Int { 24 }
 
   /// Requests in each bucket alone, the one without a bound last.
   public private(set) var counts: [UInt64]
@@ -23,7 +23,7 @@ public struct LatencyHistogram: Equatable, Sendable {
   public static func bound(of bucket: Int) -> UInt64? { (0..<boundCount).contains(bucket) ? 1000 << bucket : nil }
 
   /// The bucket of a time in nanoseconds.
-  public static func bucket(of time: UInt64) -> Int {
+  @inlinable public static func bucket(of time: UInt64) -> Int {
     if time <= 1000 { return 0 }
     // The bound of bucket k is 2^k µs: of the whole microseconds below the time, one more bit than they have.
     return min(64 - ((time - 1) / 1000).leadingZeroBitCount, boundCount)

@@ -1,8 +1,7 @@
+import Counts
 import Testing
 
-@testable import Fuse
-
-@Suite("How long requests took") struct LatencyTests {
+@Suite("How long requests took") struct LatencyHistogramTests {
   private func histogram(_ times: [UInt64]) -> LatencyHistogram {
     var counts = [UInt64](repeating: 0, count: LatencyHistogram.boundCount + 1)
     for time in times { counts[LatencyHistogram.bucket(of: time)] += 1 }
@@ -52,12 +51,5 @@ import Testing
   func shape() {
     #expect(LatencyHistogram(counts: [], sum: 0) == nil)
     #expect(LatencyHistogram(counts: Array(repeating: 0, count: 26), sum: 0) == nil)
-  }
-
-  @Test("operations are called as the kernel calls them")
-  func names() {
-    #expect(Opcode.lookup.name == "lookup" && Opcode.initialize.name == "init")
-    #expect(Opcode.copyFileRange64.name == "copy_file_range_64" && Opcode.rename2.name == "rename2")
-    #expect(Set(Opcode.allCases.map(\.name)).count == Opcode.allCases.count)
   }
 }
