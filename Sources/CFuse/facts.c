@@ -1,6 +1,7 @@
 // What Swift takes for granted of the headers here, asserted. None of it becomes code.
 #define _GNU_SOURCE
 #include <stddef.h>
+#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/stat.h>
@@ -63,6 +64,23 @@ EQUAL(FS_IOC_GETFLAGS);
 EQUAL(FS_IOC_SETFLAGS);
 EQUAL(FS_IOC_FSGETXATTR);
 EQUAL(FS_IOC_FSSETXATTR);
+EQUAL(FS_SYNC_FL);
+EQUAL(FS_IMMUTABLE_FL);
+EQUAL(FS_APPEND_FL);
+EQUAL(FS_NODUMP_FL);
+EQUAL(FS_NOATIME_FL);
+EQUAL(FS_DIRSYNC_FL);
+EQUAL(FS_TOPDIR_FL);
+EQUAL(FS_XFLAG_SYNC);
+EQUAL(FS_XFLAG_IMMUTABLE);
+EQUAL(FS_XFLAG_APPEND);
+EQUAL(FS_XFLAG_NODUMP);
+EQUAL(FS_XFLAG_NOATIME);
+EQUAL(RENAME_NOREPLACE);
+EQUAL(RENAME_EXCHANGE);
+EQUAL(FALLOC_FL_KEEP_SIZE);
+EQUAL(FALLOC_FL_PUNCH_HOLE);
+EQUAL(FALLOC_FL_ZERO_RANGE);
 
 SAME(fsxattr, weft_fsxattr, fsx_xflags);
 SAME(fsxattr, weft_fsxattr, fsx_extsize);

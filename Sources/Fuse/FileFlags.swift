@@ -1,3 +1,5 @@
+import CFuse
+
 /// The flags of a file that chattr(1) sets: FS_*_FL in linux/fs.h. The kernel does not enforce `immutable` and `appendOnly`
 /// on a FUSE mount, so the file system does.
 public struct FileFlags: OptionSet, Sendable {
@@ -7,23 +9,25 @@ public struct FileFlags: OptionSet, Sendable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// Writes are durable when they return. FS_SYNC_FL.
-  public static let synchronous = FileFlags(rawValue: 0x8)
+  public static let synchronous = FileFlags(rawValue: WEFT_FS_SYNC_FL)
   /// Nothing of it can be changed. FS_IMMUTABLE_FL.
-  public static let immutable = FileFlags(rawValue: 0x10)
+  public static let immutable = FileFlags(rawValue: WEFT_FS_IMMUTABLE_FL)
   /// It can only grow, by writes at its end. FS_APPEND_FL.
-  public static let appendOnly = FileFlags(rawValue: 0x20)
+  public static let appendOnly = FileFlags(rawValue: WEFT_FS_APPEND_FL)
   /// Backups by dump(8) leave it out. FS_NODUMP_FL.
-  public static let noDump = FileFlags(rawValue: 0x40)
+  public static let noDump = FileFlags(rawValue: WEFT_FS_NODUMP_FL)
   /// Reads do not change its access time. FS_NOATIME_FL.
-  public static let noAccessTime = FileFlags(rawValue: 0x80)
+  public static let noAccessTime = FileFlags(rawValue: WEFT_FS_NOATIME_FL)
   /// Changes of the directory are durable when they return. FS_DIRSYNC_FL.
-  public static let directorySynchronous = FileFlags(rawValue: 0x10000)
+  public static let directorySynchronous = FileFlags(rawValue: WEFT_FS_DIRSYNC_FL)
   /// Directories in it are spread over the disk. FS_TOPDIR_FL.
-  public static let topDirectory = FileFlags(rawValue: 0x20000)
+  public static let topDirectory = FileFlags(rawValue: WEFT_FS_TOPDIR_FL)
 
   /// Each flag that FS_IOC_FSGETXATTR tells, too, and the bit that it has there: FS_XFLAG_*.
   private static let extended: [(FileFlags, UInt32)] = [
-    (.synchronous, 0x20), (.immutable, 0x8), (.appendOnly, 0x10), (.noDump, 0x80), (.noAccessTime, 0x40),
+    (.synchronous, WEFT_FS_XFLAG_SYNC), (.immutable, WEFT_FS_XFLAG_IMMUTABLE),
+    (.appendOnly, WEFT_FS_XFLAG_APPEND), (.noDump, WEFT_FS_XFLAG_NODUMP),
+    (.noAccessTime, WEFT_FS_XFLAG_NOATIME),
   ]
 
   /// The bits of `fsx_xflags` that these flags are.

@@ -331,9 +331,9 @@ public struct RenameFlags: OptionSet, Sendable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// Fail with EEXIST. RENAME_NOREPLACE.
-  public static let noReplace = RenameFlags(rawValue: 1 << 0)
+  public static let noReplace = RenameFlags(rawValue: WEFT_RENAME_NOREPLACE)
   /// Both names are there, of whatever types, and each gets the other's node. RENAME_EXCHANGE.
-  public static let exchange = RenameFlags(rawValue: 1 << 1)
+  public static let exchange = RenameFlags(rawValue: WEFT_RENAME_EXCHANGE)
 }
 
 /// What fallocate(2) does to a range: FALLOC_FL_* in linux/falloc.h. Without flags it gets space, keeps what it
@@ -345,11 +345,11 @@ public struct FallocateMode: OptionSet, Sendable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// The file's size stays. FALLOC_FL_KEEP_SIZE.
-  public static let keepSize = FallocateMode(rawValue: 1 << 0)
+  public static let keepSize = FallocateMode(rawValue: WEFT_FALLOC_FL_KEEP_SIZE)
   /// The range's space is given back, and it reads as zeros; with `keepSize` always. FALLOC_FL_PUNCH_HOLE.
-  public static let punchHole = FallocateMode(rawValue: 1 << 1)
+  public static let punchHole = FallocateMode(rawValue: WEFT_FALLOC_FL_PUNCH_HOLE)
   /// The range keeps or gets its space, and reads as zeros. FALLOC_FL_ZERO_RANGE.
-  public static let zeroRange = FallocateMode(rawValue: 1 << 4)
+  public static let zeroRange = FallocateMode(rawValue: WEFT_FALLOC_FL_ZERO_RANGE)
 }
 
 /// Whence of an lseek(2) that the kernel cannot answer itself.

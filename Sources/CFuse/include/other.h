@@ -42,6 +42,29 @@ struct weft_fuse_supp_groups {
 #define WEFT_FS_IOC_FSGETXATTR 0x801c581fu
 #define WEFT_FS_IOC_FSSETXATTR 0x401c5820u
 
+// linux/fs.h: the flags that these ioctls carry, and the same as `fsx_xflags` has them
+#define WEFT_FS_SYNC_FL 0x8u
+#define WEFT_FS_IMMUTABLE_FL 0x10u
+#define WEFT_FS_APPEND_FL 0x20u
+#define WEFT_FS_NODUMP_FL 0x40u
+#define WEFT_FS_NOATIME_FL 0x80u
+#define WEFT_FS_DIRSYNC_FL 0x10000u
+#define WEFT_FS_TOPDIR_FL 0x20000u
+#define WEFT_FS_XFLAG_SYNC 0x20u
+#define WEFT_FS_XFLAG_IMMUTABLE 0x8u
+#define WEFT_FS_XFLAG_APPEND 0x10u
+#define WEFT_FS_XFLAG_NODUMP 0x80u
+#define WEFT_FS_XFLAG_NOATIME 0x40u
+
+// linux/fs.h: flags of renameat2(2)
+#define WEFT_RENAME_NOREPLACE 0x1u
+#define WEFT_RENAME_EXCHANGE 0x2u
+
+// linux/falloc.h: modes of fallocate(2)
+#define WEFT_FALLOC_FL_KEEP_SIZE 0x1u
+#define WEFT_FALLOC_FL_PUNCH_HOLE 0x2u
+#define WEFT_FALLOC_FL_ZERO_RANGE 0x10u
+
 /// `struct fsxattr` of linux/fs.h.
 struct weft_fsxattr {
     uint32_t fsx_xflags;
