@@ -113,40 +113,97 @@ package struct FoundRecord: Sendable {
 
   /// Every record of a user's daemons. Nothing that another user could have written is among them.
   package static func all(of user: UInt32) -> [FoundRecord] {
-    RunDirectory.candidates(of: user).flatMap { directory in
-      RunDirectory.belongs(directory, to: user) ? all(in: directory, of: user) : []
+    files(of: user).compactMap { file in
+      guard let record = file.record else { return nil }
+      return FoundRecord(
+        record: record, folder: String(file.path.dropLast(MountRecord.suffix.count)), isAlive: file.isLocked)
     }
   }
 
-  private static func all(in directory: String, of user: UInt32) -> [FoundRecord] {
-    directoryNames(directory).compactMap { name in
-      guard name.hasPrefix(RunDirectory.folderPrefix), name.hasSuffix(MountRecord.suffix) else { return nil }
-      let path = directory + "/" + name
+  /// The file of a record, which may not be written yet.
+  private struct File {
+    let path: String
+    let isLocked: Bool
+    /// Nil when the file holds no whole one.
+    let record: MountRecord?
+
+    /// Reads it; nil when it is not this user's alone.
+    init?(_ path: String, of user: UInt32) {
       guard let file = try? FileDescriptor(opening: path, [.readOnly, .noFollow, .nonBlocking]),
         let status = try? file.status(), status.kind == .regular, status.userID == user,
-        status.permissions & 0o022 == 0, let isAlive = try? file.isLocked(byte: 0),
-        let record = MountRecord(text: text(of: file))
+        status.permissions & 0o022 == 0, let isLocked = try? file.isLocked(byte: 0)
       else { return nil }
-      return FoundRecord(record: record, folder: String(path.dropLast(MountRecord.suffix.count)), isAlive: isAlive)
+      self.path = path
+      self.isLocked = isLocked
+      record = MountRecord(text: File.text(of: file))
+    }
+
+    private static func text(of file: borrowing FileDescriptor) -> String {
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: MountRecord.limit, alignment: 8)
+      defer { bytes.deallocate() }
+      let count = (try? file.read(at: 0, into: bytes)) ?? 0
+      return String(decoding: bytes[..<count], as: UTF8.self)
     }
   }
 
-  private static func text(of file: borrowing FileDescriptor) -> String {
-    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: MountRecord.limit, alignment: 8)
-    defer { bytes.deallocate() }
-    let count = (try? file.read(at: 0, into: bytes)) ?? 0
-    return String(decoding: bytes[..<count], as: UTF8.self)
+  private static func files(of user: UInt32) -> [File] {
+    RunDirectory.candidates(of: user).flatMap { directory in
+      RunDirectory.belongs(directory, to: user) ? files(in: directory, of: user) : []
+    }
   }
+
+  private static func files(in directory: String, of user: UInt32) -> [File] {
+    directoryNames(directory).compactMap { name in
+      guard name.hasPrefix(RunDirectory.folderPrefix), name.hasSuffix(MountRecord.suffix) else { return nil }
+      return File(directory + "/" + name, of: user)
+    }
+  }
+
+  // MARK: The record of a mount
 
   /// The record of a mount, whether its daemon lives or not; nil when no daemon of its user says that it serves it.
   /// The mount itself is asked nothing.
-  package static func of(_ mount: Mount) -> FoundRecord? {
-    guard let user = mount.userID, RunDirectory.isBelieved(user) else { return nil }
-    return of(mount, among: all(of: user))
+  package static func of(_ mount: Mount) -> FoundRecord? { of([mount])[0] }
+
+  /// The same for each of several mounts.
+  package static func of(_ mounts: [Mount]) -> [FoundRecord?] {
+    var records: [UInt32: [FoundRecord]] = [:]
+    for user in Set(mounts.compactMap(\.userID)) where RunDirectory.isBelieved(user) {
+      records[user] = all(of: user, for: mounts.filter { $0.userID == user })
+    }
+    return mounts.map { mount in mount.userID.flatMap { records[$0] }.flatMap { of(mount, among: $0) } }
   }
 
-  /// The same, where all records of the mount's user are known.
-  package static func of(_ mount: Mount, among records: [FoundRecord]) -> FoundRecord? {
+  /// Nanoseconds that a daemon is given to write its record.
+  private static let patience: UInt64 = 5_000_000_000
+
+  /// The records of a user's daemons, for these mounts of that user.
+  ///
+  /// A mount that looks dead may be new: its daemon has not written its record yet, and the kernel has given it the number
+  /// that the record of a dead daemon has. A daemon locks its record before it mounts, so the records that are locked
+  /// and not whole are waited for, and then all are read again. A mount of which nothing is known by then has no record.
+  /// - Parameters:
+  ///   - patience: nanoseconds that are waited at most.
+  ///   - pause: called between two looks.
+  static func all(
+    of user: UInt32, for mounts: [Mount], patience: UInt64 = patience,
+    pause: () -> Void = { Clock.sleep(nanoseconds: 2_000_000) }
+  ) -> [FoundRecord] {
+    let found = all(of: user)
+    let looksDead = { (records: [FoundRecord]) in mounts.contains { of($0, among: records)?.isAlive == false } }
+    guard looksDead(found) else { return found }
+    let deadline = Clock.monotonic() + patience
+    var beginning = files(of: user).filter { $0.isLocked && $0.record == nil }.map(\.path)
+    while !beginning.isEmpty {
+      if Clock.monotonic() > deadline { return all(of: user).filter(\.isAlive) }
+      pause()
+      beginning = beginning.filter { path in File(path, of: user).map { $0.isLocked && $0.record == nil } ?? false }
+    }
+    return all(of: user)
+  }
+
+  /// The record of a mount among those of its user.
+  static func of(_ mount: Mount, among records: [FoundRecord]) -> FoundRecord? {
     // A daemon that has been unmounted may still be ending while its number is another mount's.
     records.filter { $0.record.names(mount) }
       .max { ($0.isAlive ? 1 : 0, $0.record.since) < ($1.isAlive ? 1 : 0, $1.record.since) }

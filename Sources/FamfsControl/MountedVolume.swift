@@ -83,13 +83,8 @@ public enum MountedVolume {
   /// they serve this very file or device. What the mounts call it does not count.
   public static func of(device path: String) -> [Mount] {
     guard let wanted = (try? FileStatus(path: path)).flatMap({ DeviceIdentity($0) }) else { return [] }
-    var records: [UInt32: [FoundRecord]] = [:]
-    return all().filter { mount in
-      guard let user = mount.userID, RunDirectory.isBelieved(user) else { return false }
-      let known = records[user] ?? FoundRecord.all(of: user)
-      records[user] = known
-      return FoundRecord.of(mount, among: known)?.record.device == wanted
-    }
+    let mounts = all()
+    return zip(mounts, FoundRecord.of(mounts)).filter { $0.1?.record.device == wanted }.map(\.0)
   }
 }
 

@@ -1,8 +1,8 @@
 import Glibc
-import Platform
 import Testing
 
 @testable import ControlChannel
+@testable import Platform
 
 /// What a daemon writes about its mount, and what is read of such a file.
 @Suite struct MountRecordTests {
@@ -53,6 +53,43 @@ import Testing
     #expect(!isFound(directory: user, file: 0))
     #expect(!isFound(directory: user, 0o775, file: user))
     #expect(!isFound(directory: user, file: user, 0o646))
+  }
+
+  @Test(
+    "a new mount with a dead mount's number is not dead while its daemon has not written its record",
+    .enabled(if: geteuid() == 0, "needs root"))
+  func numberUsedAgain() throws {
+    let user = UInt32.random(in: 1_000_000_000..<2_000_000_000)
+    let directory = "/tmp/famfs-\(user)"
+    try retrying { mkdir(directory, 0o755) }
+    let paths = ["1", "2"].map { directory + "/" + RunDirectory.folderPrefix + $0 + MountRecord.suffix }
+    defer {
+      for path in paths { unlink(path) }
+      rmdir(directory)
+    }
+    let dead = try emptyRecord(paths[0], of: user)
+    let new = try emptyRecord(paths[1], of: user)
+    chown(directory, user, 0)
+    try dead.write(MountRecordTests.text)
+    let mount = try #require(Mount(line: "36 35 0:53 / /mnt rw - fuse.famfs /dev/x rw,user_id=\(user)"))
+    func find(patience: UInt64 = 60_000_000_000, pause: () -> Void) -> FoundRecord? {
+      FoundRecord.of(mount, among: FoundRecord.all(of: user, for: [mount], patience: patience, pause: pause))
+    }
+    #expect(find { Issue.record("no daemon is waited for") }?.isAlive == false)
+    try new.lock(byte: 0, exclusive: true)
+    #expect(find(patience: 0) {} == nil)
+    var looks = 0
+    let found = find {
+      looks += 1
+      if looks == 3 { try? new.write(MountRecordTests.text.replacing("process 4711", with: "process 4712")) }
+    }
+    #expect(found?.isAlive == true && found?.record.process == 4712 && looks == 3)
+  }
+
+  private func emptyRecord(_ path: String, of user: UInt32) throws -> FileDescriptor {
+    let file = try FileDescriptor(opening: path, [.readWrite, .create, .exclusive], mode: 0o644)
+    chown(path, user, 0)
+    return file
   }
 
   @Test(
