@@ -115,12 +115,13 @@ public final class Daemon: Sendable {
     let status = { @Sendable in
       MountStatus(volume, mountedAs: mount.device, settings, isStrict: isStrict)
     }
-    let server = try ControlServer(
-      volume: volume, staging: staging, heartbeats: heartbeats, publishing: publishing, folder: folder.path,
+    let control = FamfsControlService(
+      volume: volume, staging: staging, heartbeats: heartbeats, publishing: publishing,
       isReadOnly: options.isReadOnly, isStrict: isStrict, settings: settings, activity: activity,
       forget: { (number) throws(Errno) in
         try notifier.invalidate(staging?.id(of: number) ?? NodeID(number))
       }, status: status)
+    let server = try ControlServer(control, in: folder.path)
     let follower = Follower(
       volume: volume, staging: staging, settings: settings, notifier: notifier, log: log,
       beginsAtOnce: options.playsLog, looksByItself: !isStrict)

@@ -3,9 +3,9 @@ import Fuse
 import Glibc
 import Platform
 
-/// The directory that a volume is mounted on.
+/// The directory that a file system is mounted on.
 package enum MountPoint {
-  /// Checks that a volume can be mounted there; mounts of the same kind whose daemons died there are cleared away, and no
+  /// Checks that a file system can be mounted there; mounts of the same kind whose daemons died there are cleared away, and no
   /// others.
   /// - Parameters:
   ///   - type: what /proc/mounts shows as the type of those.

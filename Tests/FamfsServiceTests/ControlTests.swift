@@ -118,14 +118,14 @@ struct ControlLoadTests {
 
   @Test("a commit, which may zero gigabytes, and what waits for devices or locks is done beside the thread that serves")
   func isLong() throws {
-    let server = try TestDaemon().server
+    let service = try TestDaemon().service
     let long: [ControlRequest] = [
       .commitStaged("f"), .addDevice("/dev/dax1.0", force: false), .device(1), .forget("f"), .takeOver(force: true),
       .replay,
     ]
-    for request in long { #expect(server.isLong(request), "\(request)") }
+    for request in long { #expect(service.isLong(request), "\(request)") }
     for request in [.status, .device(0), .devices, .peers(from: 0)] as [ControlRequest] {
-      #expect(!server.isLong(request), "\(request)")
+      #expect(!service.isLong(request), "\(request)")
     }
   }
 
@@ -214,7 +214,7 @@ private final class TestConnection {
 /// A control server with a volume behind it, and no mount.
 private final class TestDaemon {
   let volume: Volume
-  let server: ControlServer
+  let service: FamfsControlService
   private let folder: String
   private let main: TestConnection
 
@@ -232,12 +232,10 @@ private final class TestDaemon {
     try Volume.make(on: device, host: host)
     let volume = try Volume(on: device, host: host)
     self.volume = volume
-    let server = try ControlServer(
-      volume: volume, folder: folder, isReadOnly: false, forget: forget, patience: patience
-    ) {
+    service = FamfsControlService(volume: volume, isReadOnly: false, forget: forget) {
       MountStatus(mountMajor: 0, mountMinor: 0, isMaster: true)
     }
-    self.server = server
+    let server = try ControlServer(service, in: folder, patience: patience)
     try Thread.detached(named: "control") { server.run() }  // as long as the process
     main = try TestConnection(to: folder + "/" + RunDirectory.controlSocket)
   }

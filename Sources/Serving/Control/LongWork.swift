@@ -25,7 +25,7 @@ package final class LongWork: Sendable {
       return true
     }
     guard needsThread else { return }
-    do throws(Errno) { try Thread.detached(named: "famfs-work") { self.work() } } catch {
+    do throws(Errno) { try Thread.detached(named: "work") { self.work() } } catch {
       let isDoneElsewhere = state.withLock { state in
         state.threads -= 1
         if state.threads > 0 { return true }

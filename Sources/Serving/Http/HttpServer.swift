@@ -5,7 +5,7 @@ import Platform
 /// The daemon's HTTP server on a unix socket beside the control socket: for people with curl, and for monitoring. GNU
 /// libmicrohttpd speaks the protocol, on a thread of its own; what is answered stands in `HttpRoutes`.
 package final class HttpServer: Sendable {
-  /// What the socket is called in the folder that `user.famfs.shadow` names.
+  /// What the socket is called in the daemon's folder.
   package static let socketName = "sock"
   private static let connections: UInt32 = 128
   /// Seconds after which a connection on which nothing moves is closed.

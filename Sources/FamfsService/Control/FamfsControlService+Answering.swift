@@ -4,7 +4,7 @@ import Memory
 import Platform
 
 // What each request is answered with.
-extension ControlServer {
+extension FamfsControlService {
   /// Bytes: the least bucket of the public famfs.
   private static let strictBucket: UInt64 = 1 << 30
 
@@ -16,8 +16,6 @@ extension ControlServer {
     init(_ reply: ControlReply, _ device: MappedDevice? = nil) { (self.reply, self.device) = (reply, device) }
   }
 
-  /// Whether a request may take long: it waits for a device, for memory to be written or searched, for the log to be
-  /// read, or for a lock of the kernel's.
   func isLong(_ request: ControlRequest) -> Bool {
     switch request {
     case .commitStaged, .addDevice, .examine, .forget, .takeOver, .replay: true
@@ -31,7 +29,7 @@ extension ControlServer {
 
   /// Answers a request.
   /// - Parameter reservations: those of the connection that asks.
-  func answer(_ request: ControlRequest, _ reservations: inout Set<UInt64>) throws -> Answer {
+  func reply(to request: ControlRequest, _ reservations: inout Set<UInt64>) throws -> Answer {
     switch request {
     case .device(let index):
       let device = try device(index)
@@ -59,7 +57,7 @@ extension ControlServer {
       guard let number = volume.find(try entryPath(path)) else { throw FamfsError.notFound(path) }
       try forget(number)
     case .takeOver(let force):
-      guard let heartbeats, !isReadOnly else { throw ControlServer.neverChanges }
+      guard let heartbeats, !isReadOnly else { throw FamfsControlService.neverChanges }
       try heartbeats.takeOver(force: force)
     case .change(let cache, let lifetime):
       if let cache { settings.cache = cache }
@@ -81,7 +79,7 @@ extension ControlServer {
       let peers = heartbeats?.peers ?? []
       return .peers(Array(peers.dropFirst(Int(clamping: start)).prefix(ControlReply.mostPeers)))
     case .publish(let force):
-      guard let publishing else { throw ControlServer.neverChanges }
+      guard let publishing else { throw FamfsControlService.neverChanges }
       return .publishing(try publishing.begin(force: force))
     case .publication(let number):
       guard let outcome = publishing?.outcome(of: number) else { return .publishing(number) }
@@ -116,7 +114,7 @@ extension ControlServer {
   private func reserve(_ name: NewName, _ size: UInt64, _ striping: Striping?) throws(FamfsError) -> Reservation {
     try checkWritable()
     if isStrict && size == 0 { throw .emptyFile(name.path) }
-    if isStrict, let striping, volume.device.size / striping.buckets < ControlServer.strictBucket {
+    if isStrict, let striping, volume.device.size / striping.buckets < FamfsControlService.strictBucket {
       throw .other(
         "\(striping.buckets) buckets of \(volume.device.path) are under 1 GiB each, which the public famfs refuses and this "
           + "mount is strict; use fewer buckets, or mount it without strict")

@@ -1,30 +1,68 @@
 import ControlChannel
-import Famfs
-import FamfsControl
 import Glibc
-import Memory
 import Platform
-import Serving
 import Synchronization
 
-/// The daemon's end of the control socket: one thread, all connections. It never waits. Most requests are quick, because
-/// the commands copy data themselves. What may take long is done on other threads, and the connection that asked for it is
-/// answered when it is done.
-final class ControlServer: Sendable {
-  let volume: Volume
-  let staging: Staging?
-  let heartbeats: HeartbeatKeeper?
-  let publishing: Publishing?
-  let isReadOnly: Bool
-  let isStrict: Bool
-  let settings: LiveSettings
-  let forget: @Sendable (NodeNumber) throws(Errno) -> Void
-  let status: @Sendable () -> MountStatus
-  let activity: @Sendable () -> MountActivity
+/// What a service answers over its control socket. A request is an enum of the service's own, so the compiler checks that
+/// each has an answer; the loop that calls this knows none of them.
+package protocol ControlService: Sendable {
+  /// What a command can ask.
+  associatedtype Request: Sendable
+  /// What is kept of a connection from one request to the next.
+  associatedtype Memory: Sendable
+
+  /// Reads a message.
+  /// - Throws: `ControlVersion.mismatch` for one of another version; anything else for one that cannot be understood.
+  func parse(_ message: UnsafeRawBufferPointer) throws(Errno) -> Request
+
+  /// Whether a request may take long: it waits for a device, for memory to be written or searched, or for a lock of the
+  /// kernel's.
+  func isLong(_ request: Request) -> Bool
+
+  /// Answers a request. One that is not long must not wait: the thread that calls this serves all connections.
+  func answer(_ request: Request, _ memory: inout Memory) -> ControlAnswer
+
+  /// The message that says that a request was refused or failed, and why.
+  func refusal(_ sentence: String) -> [UInt8]
+
+  /// What a command of another version is told.
+  var otherVersion: String { get }
+
+  /// What is kept of a new connection.
+  func begin() -> Memory
+
+  /// A connection has ended. What it asked for is done.
+  func end(_ memory: Memory)
+}
+
+/// One message, and the open file that goes with it.
+package struct ControlAnswer: Sendable {
+  fileprivate let message: [UInt8]
+  fileprivate let descriptor: Int32
+  private let owner: (any AnyObject & Sendable)?
+
+  /// An answer.
+  /// - Parameters:
+  ///   - descriptor: a file that the command gets open, too; -1 for none.
+  ///   - owner: has that file open, and is kept until the message has been sent: else the number could be another file's.
+  package init(_ message: [UInt8], descriptor: Int32 = -1, of owner: (any AnyObject & Sendable)? = nil) {
+    (self.message, self.descriptor, self.owner) = (message, descriptor, owner)
+  }
+
+  fileprivate func send(to socket: borrowing MessageSocket) throws(Errno) {
+    defer { withExtendedLifetime(owner) {} }
+    try socket.send(message, descriptor: descriptor, waiting: false)
+  }
+}
+
+/// A daemon's end of the control socket: one thread, all connections. It never waits. What may take long is done on other
+/// threads, and the connection that asked for it is answered when it is done.
+package final class ControlServer<Service: ControlService>: Sendable {
+  private let service: Service
   private let listener: MessageSocket
   private let work = LongWork()
   /// What was done on other threads, by the connection that waits for it.
-  private let finished = Mutex<[(number: UInt64, answer: Answer, reservations: Set<UInt64>)]>([])
+  private let finished = Mutex<[(number: UInt64, answer: ControlAnswer, memory: Service.Memory)]>([])
   /// A pipe by which other threads wake the one that serves. It holds more than there can be connections.
   private let wakeUp: FileDescriptor
   private let wakeUpEnd: FileDescriptor
@@ -32,29 +70,9 @@ final class ControlServer: Sendable {
   private let patience: UInt64
 
   /// Listens in `folder`; `run` serves.
-  /// - Parameters:
-  ///   - activity: what the mount has done.
-  ///   - forget: has the kernel forget what it has cached of a file.
-  ///   - patience: nanoseconds in which a connection must ask something; commands do so at once.
-  init(
-    volume: Volume, staging: Staging? = nil, heartbeats: HeartbeatKeeper? = nil, publishing: Publishing? = nil,
-    folder: String,
-    isReadOnly: Bool,
-    isStrict: Bool = false,
-    settings: LiveSettings = LiveSettings(), activity: @escaping @Sendable () -> MountActivity = { MountActivity() },
-    forget: @escaping @Sendable (NodeNumber) throws(Errno) -> Void = { _ in },
-    patience: UInt64 = 10_000_000_000, status: @escaping @Sendable () -> MountStatus
-  ) throws(Errno) {
-    self.volume = volume
-    self.staging = staging
-    self.heartbeats = heartbeats
-    self.publishing = publishing
-    self.isReadOnly = isReadOnly
-    self.isStrict = isStrict
-    self.settings = settings
-    self.forget = forget
-    self.status = status
-    self.activity = activity
+  /// - Parameter patience: nanoseconds in which a connection must ask something; commands do so at once.
+  package init(_ service: Service, in folder: String, patience: UInt64 = 10_000_000_000) throws(Errno) {
+    self.service = service
     self.patience = patience
     let pipe = try Spawn.pipe()
     wakeUp = FileDescriptor(owning: pipe.reading)
@@ -62,7 +80,7 @@ final class ControlServer: Sendable {
     listener = try .listening(at: folder + "/" + RunDirectory.controlSocket)
   }
 
-  /// A command at the other end, and what it has reserved.
+  /// A command at the other end.
   private final class Connection {
     let number: UInt64
     let socket: MessageSocket
@@ -72,11 +90,14 @@ final class ControlServer: Sendable {
     /// Whether what it asked for is being done: it is asked nothing and told nothing until then.
     var isWaiting = false
     var hasEnded = false
-    var reservations: Set<UInt64> = []
+    var memory: Service.Memory
 
-    init(_ number: UInt64, _ socket: consuming MessageSocket, isRefused: Bool, deadline: UInt64) {
+    init(
+      _ number: UInt64, _ socket: consuming MessageSocket, _ memory: Service.Memory, isRefused: Bool, deadline: UInt64
+    ) {
       self.number = number
       self.socket = socket
+      self.memory = memory
       self.isRefused = isRefused
       self.deadline = deadline
     }
@@ -94,7 +115,7 @@ final class ControlServer: Sendable {
   }
 
   /// Serves for as long as the process lives.
-  func run() {
+  package func run() {
     var connections = Connections()
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: controlMessageLimit, alignment: 8)
     while true {
@@ -136,14 +157,13 @@ final class ControlServer: Sendable {
   }
 
   private func dropEnded(_ connections: inout Connections) {
-    // What was asked for goes on, and its answer is dropped; the reservations are looked after when it is done.
+    // What was asked for goes on, and its answer is dropped; the connection ends when it is done.
     let ended = connections.all.filter { $0.hasEnded && !$0.isWaiting }
     if ended.isEmpty { return }
     connections.all.removeAll { $0.hasEnded && !$0.isWaiting }
     for connection in ended {
       connections.admission.leave(connection.number)
-      // Whoever goes away without a commit has made nothing.
-      for id in connection.reservations { volume.cancel(id) }
+      service.end(connection.memory)
     }
   }
 
@@ -161,7 +181,8 @@ final class ControlServer: Sendable {
     if let evicted { connections.all.removeAll { $0.number == evicted } }
     connections.all.append(
       Connection(
-        connections.lastNumber, socket, isRefused: isRefused, deadline: Clock.monotonic() &+ patience))
+        connections.lastNumber, socket, service.begin(), isRefused: isRefused,
+        deadline: Clock.monotonic() &+ patience))
   }
 
   // MARK: Answers
@@ -174,60 +195,47 @@ final class ControlServer: Sendable {
     // A file that is attached is closed: no request has one.
     guard let message = try? connection.socket.receive(into: buffer).bytes, !message.isEmpty else { return false }
     if connection.isRefused {
-      _ = send(Answer(.failed("its daemon serves too many commands; try again when some have ended")), connection)
+      _ = refuse("its daemon serves too many commands; try again when some have ended", connection)
       return false
     }
     if connection.deadline != nil {
       connection.deadline = nil
       admission.note(asking: connection.number)
     }
-    let request: ControlRequest
-    do throws(Errno) { request = try ControlRequest(parsing: message) } catch {
+    let request: Service.Request
+    do throws(Errno) { request = try service.parse(message) } catch {
       if error == ControlVersion.mismatch {
-        let refusal = ControlReply.failed(NoDaemon.otherVersion).encode()
-        return (try? connection.socket.send(ControlVersion.answer(refusal, to: message), waiting: false)) != nil
+        let refusal = service.refusal(service.otherVersion)
+        return send(ControlAnswer(ControlVersion.answer(refusal, to: message)), connection)
       }
-      return send(Answer(.failed("the daemon did not understand the command")), connection)
+      return refuse("the daemon did not understand the command", connection)
     }
-    guard isLong(request) else {
-      return send(answer { try self.answer(request, &connection.reservations) }, connection)
-    }
+    guard service.isLong(request) else { return send(service.answer(request, &connection.memory), connection) }
     do throws(Errno) {
-      let (number, reservations) = (connection.number, connection.reservations)
+      let (number, memory) = (connection.number, connection.memory)
       try work.begin {
-        var reservations = reservations
-        let answer = self.answer { try self.answer(request, &reservations) }
-        self.finish(number, answer, reservations)
+        var memory = memory
+        let answer = self.service.answer(request, &memory)
+        self.finish(number, answer, memory)
       }
       connection.isWaiting = true
       return true
     } catch {
-      return send(Answer(.failed("no thread can be started for it: \(error)")), connection)
+      return refuse("no thread can be started for it: \(error)", connection)
     }
   }
 
-  /// What a request comes to.
-  private func answer(_ body: () throws -> Answer) -> Answer {
-    do { return try body() } catch let error as FamfsError {
-      return Answer(.failed("\(error)"))
-    } catch let error as Errno where error == .stale {
-      return Answer(.failed("another file system was made on \(volume.device.path); unmount this one"))
-    } catch {
-      return Answer(.failed("\(volume.device.path): \(error)"))
-    }
+  private func refuse(_ sentence: String, _ connection: Connection) -> Bool {
+    send(ControlAnswer(service.refusal(sentence)), connection)
   }
 
-  private func send(_ answer: Answer, _ connection: Connection) -> Bool {
-    // The volume may let go of the device meanwhile, and its number would be another file's.
-    withExtendedLifetime(answer.device) {
-      let file = answer.device?.rawDescriptor ?? -1
-      return (try? connection.socket.send(answer.reply.encode(), descriptor: file, waiting: false)) != nil
-    }
+  private func send(_ answer: ControlAnswer, _ connection: Connection) -> Bool {
+    (try? answer.send(to: connection.socket)) != nil
   }
 
   /// Notes an answer that took long, and wakes the thread that serves.
-  private func finish(_ number: UInt64, _ answer: Answer, _ reservations: Set<UInt64>) {
-    finished.withLock { $0.append((number, answer, reservations)) }
+  private func finish(_ number: UInt64, _ answer: ControlAnswer, _ memory: Service.Memory) {
+    finished.withLock { $0.append((number, answer, memory)) }
     try? wakeUpEnd.write("!")
   }
 
@@ -236,12 +244,12 @@ final class ControlServer: Sendable {
       defer { finished = [] }
       return finished
     }
-    for (number, answer, reservations) in answers {
+    for (number, answer, memory) in answers {
       guard let connection = connections[number], connection.isWaiting else {
         preconditionFailure("an answer that no connection waits for")
       }
       connection.isWaiting = false
-      connection.reservations = reservations
+      connection.memory = memory
       connection.hasEnded = !send(answer, connection) || connection.hasEnded
     }
   }
