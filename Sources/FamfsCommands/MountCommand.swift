@@ -100,7 +100,7 @@ enum MountCommand: Command {
   /// - Parameter options: of famfs_fused.
   /// - Returns: the lines that it says about the mount.
   static func mount(_ device: String, on mountPoint: String, _ options: [String]) throws -> [String] {
-    let answer = try start([daemon] + words(device, mountPoint, options))
+    let answer = try startDaemon([daemon] + words(device, mountPoint, options))
     guard let first = answer.first else {
       throw FamfsError.other("the daemon ended without a word; try famfs mount --debug")
     }
@@ -122,30 +122,5 @@ enum MountCommand: Command {
   /// What famfs_fused is called with.
   private static func words(_ device: String, _ mountPoint: String, _ options: [String]) -> [String] {
     ["--daxdev", canonicalPath(device)] + options + ["--", canonicalPath(mountPoint)]
-  }
-
-  /// Starts the daemon.
-  /// - Returns: the lines it says when it has mounted or failed.
-  private static func start(_ words: [String]) throws -> [String] {
-    let pipe = try Spawn.pipe()
-    let reading = FileDescriptor(owning: pipe.reading)
-    var options = Spawn.Options()
-    options.extraDescriptor = pipe.writing
-    options.isDaemon = true
-    var all = words
-    all.insert(contentsOf: ["--ready", "3"], at: 1)
-    do {
-      defer { close(pipe.writing) }  // the daemon's end alone keeps the pipe open
-      _ = try Spawn.start("/proc/self/exe", all, options)
-    }
-    var answer: [UInt8] = []
-    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
-    defer { piece.deallocate() }
-    while true {
-      let count = try reading.read(into: piece)
-      if count == 0 { break }
-      answer.append(contentsOf: piece[..<count])
-    }
-    return String(decoding: answer, as: UTF8.self).split(separator: "\n").map(String.init)
   }
 }

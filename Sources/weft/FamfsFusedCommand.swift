@@ -45,23 +45,12 @@ enum FamfsFusedCommand: Command {
       try Daemon.run(options) { printError("\(name): \($0)") }
       return 0
     }
-    let answer = Answer(ready)
+    let answer = DaemonAnswer(ready)
     do { try Daemon.run(try daemonOptions(arguments)) { try answer.give("mounted\n" + $0) } } catch {
       try? answer.give("\(error)")
       return 1
     }
     return 0
-  }
-
-  /// What the mount command waits for; said once, then the pipe is closed.
-  private final class Answer {
-    private var file: FileDescriptor?
-    init(_ file: consuming FileDescriptor) { self.file = consume file }
-
-    func give(_ text: String) throws(Errno) {
-      guard let file = file.take() else { return }
-      try file.write(text)
-    }
   }
 
   /// From options of its own and from what stands behind -o, which wins.
