@@ -45,6 +45,7 @@ let package = Package(
       [
         "FamfsControl", "ControlChannel", "Counts", "Serving", "Erofs", "Famfs", "Fuse", "Memory", "Platform", "CLinux",
       ]),
+    room("KfsService", ["Serving", "Ext4", "Blocks", "Fuse", "Platform"]),
     room("CommandKit", ["Platform", "CLinux"]),
     room(
       "FamfsCommands",
@@ -53,9 +54,13 @@ let package = Package(
         "CLinux", "CDaxctl",
       ]),
     room("QueueCommands", ["CommandKit", "FamfsControl", "Famfs", "Queue", "Memory", "Platform"]),
+    room("KfsCommands", ["CommandKit", "Platform"]),
     .executableTarget(
       name: "weft",
-      dependencies: ["CommandKit", "FamfsCommands", "FamfsService", "FamfsControl", "QueueCommands", "Platform"],
+      dependencies: [
+        "CommandKit", "FamfsCommands", "FamfsService", "FamfsControl", "KfsCommands", "KfsService", "QueueCommands",
+        "Platform",
+      ],
       swiftSettings: strict),
     bench("bench-replay", ["Famfs", "Memory", "Platform"], path: "Benchmarks/Replay"),
     bench("bench-small", ["Platform"], path: "Benchmarks/Small"),
@@ -89,7 +94,7 @@ let package = Package(
     tests("CommandKitTests", ["CommandKit"]),
     tests("FamfsCommandsTests", ["FamfsCommands", "CommandKit", "Famfs", "Memory", "Platform"]),
     tests("LibfamfsTests", ["FamfsTestSupport", "Famfs", "Memory", "Platform"], exclude: ["lister.c"]),
-    tests("IntegrationTests", ["Fuse", "Platform"]),
+    tests("IntegrationTests", ["Ext4TestSupport", "Fuse", "Platform"]),
     .target(
       name: "CYardstick", path: "Tests/CYardstick", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-O2"])]),
     .target(

@@ -1,5 +1,6 @@
 import CommandKit
 import FamfsCommands
+import KfsCommands
 import Platform
 import QueueCommands
 
@@ -10,7 +11,7 @@ enum Program {
 
   /// Programs with a name of their own.
   private static let programs: [any Command.Type] =
-    FamfsCommandTable.programs + [FamfsFusedCommand.self] + queuePrograms
+    FamfsCommandTable.programs + [FamfsFusedCommand.self] + KfsCommandTable.programs + queuePrograms
   /// What stands behind `famfs`.
   private static let commands: [any Command.Type] = FamfsCommandTable.all
 
@@ -40,6 +41,7 @@ enum Program {
       name = first
       words.removeFirst()
     }
+    if name == KfsFusedCommand.name { return KfsFusedCommand.main(Array(words)) }
     if let program = programs.first(where: { $0.name == name }) {
       return program.main(Array(words), checkEnvironment: FamfsEnvironment.check)
     }
@@ -84,6 +86,7 @@ enum Program {
     let text = """
       Usage: weft famfs COMMAND ...
              weft mkfs.famfs DEVICE
+             weft kfs IMAGE DIRECTORY
              weft pcq ... QUEUE
 
       see weft famfs --help

@@ -1,20 +1,27 @@
-import Ext4TestSupport
 import Glibc
 import Platform
 
 /// Files of all kinds that a kernel makes on a mounted file system.
-struct Population {
+public struct Population {
   let root: String
-  /// What this kind of file system cannot have is left out.
-  var hasXattrs = true
-  var hasExtents = true
-  var hasNanoseconds = true
-  var largeXattr = false
-  var manyNames = 0
+  /// Whether the file system has xattrs.
+  public var hasXattrs = true
+  /// Whether files can have unwritten extents.
+  public var hasExtents = true
+  /// Whether times have nanoseconds, and go beyond 2038.
+  public var hasNanoseconds = true
+  /// Whether an xattr may be larger than a block.
+  public var largeXattr = false
+  /// Names in one directory.
+  public var manyNames = 0
   /// Whether it must fit into a few MiB.
-  var isSmall = false
+  public var isSmall = false
 
-  func make() throws {
+  /// Files below a directory.
+  public init(root: String) { self.root = root }
+
+  /// Makes them.
+  public func make() throws {
     try files()
     try sparseFiles()
     try links()
@@ -124,6 +131,7 @@ struct Population {
   }
 
   /// Names of 247 bytes whose legacy hashes are equal, a case that a search of a billion found.
-  static let colliding = ["aiuf5r", "htwp3s", "jbkr1c", "mirwsm", "miszrm", "nm5ba4", "wgtqgy", "30kfbd", "30khbd"].map
-  { String(repeating: "x", count: 240) + $0 }
+  public static let colliding = [
+    "aiuf5r", "htwp3s", "jbkr1c", "mirwsm", "miszrm", "nm5ba4", "wgtqgy", "30kfbd", "30khbd",
+  ].map { String(repeating: "x", count: 240) + $0 }
 }

@@ -54,7 +54,7 @@ public final class TestFolder: Sendable {
 /// Runs a program, found in PATH or /usr/sbin, to its end.
 /// - Parameter input: what it reads from its standard input.
 @discardableResult
-public func run(_ words: [String], input: String = "") throws -> Outcome {
+public func runTool(_ words: [String], input: String = "") throws -> Outcome {
   let process = Process()
   process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
   process.arguments = ["PATH=/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL=C", "TZ=UTC0"] + words
@@ -82,7 +82,7 @@ public func run(_ words: [String], input: String = "") throws -> Outcome {
 /// - Returns: its output.
 @discardableResult
 public func must(_ words: [String], input: String = "") throws -> String {
-  let outcome = try run(words, input: input)
+  let outcome = try runTool(words, input: input)
   guard outcome.status == 0 else {
     throw SentenceError("\(words.joined(separator: " ")): status \(outcome.status): \(outcome.complaints)")
   }
@@ -93,14 +93,14 @@ public func must(_ words: [String], input: String = "") throws -> String {
 public enum Machine {
   /// Whether the tools of e2fsprogs are installed.
   public static let hasE2fsprogs =
-    (try? run(["mke2fs", "-V"]))?.status == 0 && (try? run(["debugfs", "-V"]))?.status == 0
+    (try? runTool(["mke2fs", "-V"]))?.status == 0 && (try? runTool(["debugfs", "-V"]))?.status == 0
 
   /// Whether ext4 images can be mounted by the kernel, through a loop device.
   public static let canLoop: Bool = {
     guard hasE2fsprogs, geteuid() == 0, let folder = try? TestFolder() else { return false }
     let (image, place) = (folder.at("image"), folder.directory("mount"))
     return (try? must(["mke2fs", "-q", "-F", "-t", "ext4", image, "4M"])) != nil
-      && (try? run(["mount", "-o", "loop", image, place]))?.status == 0
+      && (try? runTool(["mount", "-o", "loop", image, place]))?.status == 0
   }()
 }
 

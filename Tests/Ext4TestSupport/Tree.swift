@@ -2,6 +2,7 @@ import CLinux
 import Foundation
 import Glibc
 import Platform
+import Testing
 
 /// What is at a path, as far as programs can see.
 public struct Item: Equatable, Sendable, CustomStringConvertible {
@@ -177,4 +178,19 @@ private enum Calls {
 public func deviceNumber(_ major: UInt32, _ minor: UInt32) -> UInt64 {
   let (major, minor) = (UInt64(major), UInt64(minor))
   return (major & 0xffff_f000) << 32 | (major & 0xfff) << 8 | (minor & 0xffff_ff00) << 12 | minor & 0xff
+}
+
+/// Expects two trees to be equal, and tells the first differences.
+public func expectEqual(
+  _ ours: [String: Item], _ theirs: [String: Item], sourceLocation: SourceLocation = #_sourceLocation
+) {
+  var told = 0
+  for path in Set(ours.keys).union(theirs.keys).sorted() where ours[path] != theirs[path] {
+    told += 1
+    guard told <= 5 else { continue }
+    Issue.record(
+      "\(path):\n  ours   \(ours[path].map { "\($0)" } ?? "absent")\n  theirs \(theirs[path].map { "\($0)" } ?? "absent")",
+      sourceLocation: sourceLocation)
+  }
+  #expect(told == 0, "\(told) of \(theirs.count) differ", sourceLocation: sourceLocation)
 }

@@ -110,16 +110,3 @@ extension Volume {
     return node
   }
 }
-
-/// Expects two trees to be equal, and tells the first differences.
-func expectEqual(_ ours: [String: Item], _ theirs: [String: Item], sourceLocation: SourceLocation = #_sourceLocation) {
-  var told = 0
-  for path in Set(ours.keys).union(theirs.keys).sorted() where ours[path] != theirs[path] {
-    told += 1
-    guard told <= 5 else { continue }
-    Issue.record(
-      "\(path):\n  ours   \(ours[path].map { "\($0)" } ?? "absent")\n  theirs \(theirs[path].map { "\($0)" } ?? "absent")",
-      sourceLocation: sourceLocation)
-  }
-  #expect(told == 0, "\(told) of \(theirs.count) differ", sourceLocation: sourceLocation)
-}

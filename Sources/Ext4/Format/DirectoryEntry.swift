@@ -39,6 +39,20 @@ public struct DirectoryEntry: Equatable, Sendable {
         case .symbolicLink: .symbolicLink
         }
     }
+
+    /// The inode's type that this stands for; nil when it is not known.
+    public var kind: Inode.Kind? {
+      switch self {
+      case .unknown: nil
+      case .regular: .regular
+      case .directory: .directory
+      case .characterDevice: .characterDevice
+      case .blockDevice: .blockDevice
+      case .fifo: .fifo
+      case .socket: .socket
+      case .symbolicLink: .symbolicLink
+      }
+    }
   }
 
   /// The inode; 0 when there is no entry here.

@@ -45,6 +45,8 @@ public struct InodeFlags: OptionSet, Hashable, Sendable {
   public static let projinherit = InodeFlags(rawValue: 0x2000_0000)
   /// EXT4_CASEFOLD_FL.
   public static let casefold = InodeFlags(rawValue: 0x4000_0000)
+  /// Those that lsattr(1) shows: EXT4_FL_USER_VISIBLE.
+  public static let visible = InodeFlags(rawValue: 0x604b_dfff)
 }
 
 /// A time of an inode: 34 bits of seconds from 1901 to 2446, and 30 bits of nanoseconds. Inodes of 128 bytes have 32 bits of

@@ -52,12 +52,16 @@ extension Volume {
       switch bytes.place {
       case .zeros: part.initializeMemory(as: UInt8.self, repeating: 0)
       case .inline: try readInline(node, at: place, into: part)
-      case .device(let start):
-        do throws(BlockDeviceError) { try device.read(at: start, into: part) } catch { throw .device(error) }
+      case .device(let start): try read(deviceAt: start, into: part)
       }
       done += count
     }
     return done
+  }
+
+  /// Fills the buffer with bytes of the device, where `bytes` said that a file's are.
+  public func read(deviceAt start: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(Ext4Error) {
+    do throws(BlockDeviceError) { try device.read(at: start, into: buffer) } catch { throw .device(error) }
   }
 
   /// The first byte of data, or of a hole, at or behind `offset`; SEEK_DATA and SEEK_HOLE of lseek(2).

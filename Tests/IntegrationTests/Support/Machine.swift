@@ -33,7 +33,8 @@ enum Machine {
 
   /// A name as posix_spawnp(3) takes it.
   static func program(_ name: String) -> String {
-    ["famfs", "mkfs.famfs", "famfs_fused", "mount.famfs", "pcq", "weft"].contains(name) ? programs + "/" + name : name
+    let ours = ["famfs", "mkfs.famfs", "famfs_fused", "mount.famfs", "kfs", "pcq", "weft"]
+    return ours.contains(name) ? programs + "/" + name : name
   }
 
   static func has(_ program: String) -> Bool { (try? run(["sh", "-c", "command -v " + program]))?.status == 0 }

@@ -1,0 +1,148 @@
+import Blocks
+import Ext4
+import Fuse
+import Glibc
+import Platform
+import Serving
+import Synchronization
+
+/// How an ext4 image or device is to be mounted.
+public struct KfsOptions: Sendable {
+  /// The image or device.
+  public var device: String
+  /// Where; an empty directory.
+  public var mountPoint: String
+  /// Where the file system begins in it, in bytes.
+  public var offset: UInt64 = 0
+  /// Bytes of metadata to keep in memory; nil for 256 MiB or a quarter of the memory, the smaller.
+  public var cacheSize: UInt64?
+  /// Whether a journal that must be replayed is left alone.
+  public var skipsRecovery = false
+  /// Whether programs on it may be run.
+  public var allowsPrograms = true
+  /// Whether other users than the one who mounts may come in; nil for what suits the user.
+  public var allowsOthers: Bool?
+  /// Says what happens on standard error.
+  public var isForeground = false
+
+  /// The usual options.
+  public init(device: String, mountPoint: String) { (self.device, self.mountPoint) = (device, mountPoint) }
+}
+
+/// One mounted ext4 in service: `start` mounts it, `waitForEnd` returns after the unmount.
+///
+/// One a process: the threads that it starts last as long as the process does.
+public final class KfsDaemon: Sendable {
+  /// What /proc/mounts shows as the type.
+  public static let type = "fuse.kfs"
+
+  private let options: KfsOptions
+  private let log: DaemonLog
+  private let volume: Volume
+  private let mount = Mutex<Mount?>(nil)
+  private let hasEnded = Monitor(false)
+
+  /// Opens the image, which no other program can use from then on; nothing is mounted yet.
+  /// - Throws: a sentence.
+  public init(_ options: KfsOptions) throws {
+    self.options = options
+    try MountPoint.prepare(options.mountPoint, type: KfsDaemon.type) { _ in .answers }
+    let device = try FileDevice(opening: options.device, isWritable: false, offset: options.offset)
+    var volumeOptions = Volume.Options()
+    volumeOptions.cacheSize = Int(clamping: options.cacheSize ?? KfsDaemon.usualCacheSize)
+    volumeOptions.skipsRecovery = options.skipsRecovery
+    volume = try Volume(on: device, volumeOptions)
+    log = DaemonLog(of: "kfs", isForeground: options.isForeground, name: options.device)
+  }
+
+  private static var usualCacheSize: UInt64 {
+    let pages = UInt64(max(0, sysconf(Int32(_SC_PHYS_PAGES))))
+    return min(256 << 20, pages * UInt64(pageSize) / 4)
+  }
+
+  /// Mounts and begins to serve.
+  /// - Returns: once the mount answers, a line about it.
+  /// - Throws: a sentence; then nothing is mounted.
+  public func start() throws -> String {
+    var mountOptions = MountOptions(source: options.device, subtype: "kfs")
+    mountOptions.isReadOnly = true
+    mountOptions.allowsPrograms = options.allowsPrograms
+    if let allows = options.allowsOthers { mountOptions.allowOther = allows }
+    let transport = try Mounting.mount(on: options.mountPoint, mountOptions)
+    guard let mount = Mount.top(at: options.mountPoint) else {
+      throw SentenceError("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
+    }
+    self.mount.withLock { $0 = mount }
+    do {
+      try serve(transport)
+      try MountPoint.checkAnswers(options.mountPoint)
+    } catch {
+      stop()
+      throw error
+    }
+    return summary
+  }
+
+  private func serve(_ transport: DevFuse) throws {
+    let (log, hasEnded, damage) = (log, hasEnded, DamageLog(log))
+    let session = Session(KfsFileSystem(of: volume) { damage.note($0) }, over: transport)
+    // They wait for the device, so there are more than processors.
+    let threads = max(4, 2 * processorCount())
+    try Thread.detached(named: "kfs-session") {
+      do { _ = try session.run(threads: threads) } catch { log.error("the session ended: \(error)") }
+      hasEnded.change { $0 = true }
+    }
+  }
+
+  private var summary: String {
+    let label = String(decoding: volume.superblock.volumeName.text, as: UTF8.self)
+    var line = "\(options.mountPoint): ext4\(label.isEmpty ? "" : " \(label)"), mounted read-only"
+    if volume.superblock.featureIncompat.contains(.recover) {
+      line += "\nwarning: its journal was not replayed: files may be old or inconsistent"
+    }
+    if volume.superblock.state & 2 != 0 {
+      line += "\nwarning: it is marked as having errors; unmount, and run e2fsck"
+    }
+    return line
+  }
+
+  /// Unmounts, once the last file is closed, unless that has happened: then the place may be another's by now. Does not wait.
+  public func stop() {
+    guard let mount = mount.withLock({ $0 }), Mount.top(at: mount.mountPoint)?.device ?? (0, 0) == mount.device else {
+      return
+    }
+    do { try Mounting.unmount(mount.mountPoint, lazily: true) } catch { log.error("\(error)") }
+  }
+
+  /// Waits until it is unmounted, here or by umount(8). Call it once, after `start`.
+  public func waitForEnd() {
+    hasEnded.wait { $0 ? () : nil }
+    // Cut off rather than unmounted, the mount point would answer errors for ever.
+    stop()
+  }
+
+  /// Mounts and serves until the unmount; SIGINT, SIGTERM and SIGHUP ask for that.
+  /// - Parameter ready: called once the mount answers, with what `start` returns. When it throws, because no process waits for
+  ///   the mount any more, it is unmounted.
+  /// - Throws: a sentence, when nothing was mounted.
+  public static func run(_ options: KfsOptions, ready: (String) throws -> Void) throws {
+    let signals = StopSignals()
+    signal(SIGPIPE, SIG_IGN)
+    let daemon = try KfsDaemon(options)
+    let line = try daemon.start()
+    do {
+      try ready(line)
+    } catch {
+      daemon.stop()
+      throw error
+    }
+    try Thread.detached(named: "kfs-signals") {
+      while true {
+        guard signals.wait() != SIGUSR1 else { continue }
+        daemon.log.notice("asked to stop: unmounting \(options.mountPoint)")
+        daemon.stop()
+      }
+    }
+    daemon.waitForEnd()
+  }
+}
