@@ -92,6 +92,8 @@ let package = Package(
         "Platform",
       ]),
     tests("CommandKitTests", ["CommandKit"]),
+    tests("QueueCommandsTests", ["QueueCommands", "Queue", "Platform"]),
+    tests("WeftTests", ["weft"]),
     tests("FamfsCommandsTests", ["FamfsCommands", "CommandKit", "Famfs", "Memory", "Platform"]),
     tests("LibfamfsTests", ["FamfsTestSupport", "Famfs", "Memory", "Platform"], exclude: ["lister.c"]),
     tests("IntegrationTests", ["Ext4TestSupport", "Fuse", "Platform"]),

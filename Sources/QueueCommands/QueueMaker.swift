@@ -10,6 +10,8 @@ struct QueueOwner {
   let userID: UInt32?
   let groupID: UInt32?
 
+  init(userID: UInt32? = nil, groupID: UInt32? = nil) { (self.userID, self.groupID) = (userID, groupID) }
+
   init(_ arguments: Arguments) throws(UsageError) {
     userID = try QueueOwner.number(arguments["uid"], "--uid", "user") { getpwnam($0).map { $0.pointee.pw_uid } }
     groupID = try QueueOwner.number(arguments["gid"], "--gid", "group") { getgrnam($0).map { $0.pointee.gr_gid } }

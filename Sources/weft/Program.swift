@@ -26,7 +26,8 @@ enum Program {
     return status == 0 ? 1 : status
   }
 
-  private static func pick(_ arguments: [String]) -> Int32 {
+  /// Runs the command, and leaves the process's streams and signals as they are.
+  static func pick(_ arguments: [String]) -> Int32 {
     var words = arguments[...]
     let path = words.popFirst() ?? "weft"
     var name = path.split(separator: "/").last.map(String.init) ?? path
