@@ -56,6 +56,19 @@ extension Command {
     return 1
   }
 
+  /// Does something for each operand. One that fails is told of, and the rest go on.
+  /// - Returns: the exit status: 1 when any failed.
+  package static func forEachOperand(_ arguments: Arguments, _ body: (String) throws -> Void) -> Int32 {
+    var status: Int32 = 0
+    for operand in arguments.operands {
+      do { try body(operand) } catch {
+        printError("\(command): \(error)")
+        status = 1
+      }
+    }
+    return status
+  }
+
   /// The options that people are told about.
   package static var shownOptions: [Option] {
     options.filter { $0.help != nil } + [Option(nil, "help", nil, "show this help")]

@@ -18,18 +18,10 @@ enum CommitCommand: Command {
 
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard !arguments.operands.isEmpty else { throw UsageError("name a file or a directory in a mounted famfs") }
-    var status: Int32 = 0
-    for operand in arguments.operands {
-      do {
-        let path = try VolumePath(operand)
-        guard (try? FileStatus(path: path.absolute)) != nil else { throw FamfsError.notFound(operand) }
-        try ControlClient(to: path.mount).ask(.commitStaged(path.path))
-        if arguments.has("verbose") { printOut("\(command): \(operand) is committed\n") }
-      } catch {
-        printError("\(command): \(error)")
-        status = 1
-      }
+    return forEachPath(arguments) { operand, path in
+      guard (try? FileStatus(path: path.absolute)) != nil else { throw FamfsError.notFound(operand) }
+      try ControlClient(to: path.mount).ask(.commitStaged(path.path))
+      if arguments.has("verbose") { printOut("\(command): \(operand) is committed\n") }
     }
-    return status
   }
 }

@@ -42,7 +42,7 @@ enum DevaddCommand: Command {
 
   private static func add(_ path: String, to target: String, _ arguments: Arguments) throws -> UInt64 {
     let force = arguments.has("force")
-    if let mount = MountedVolume.around(target) {
+    if case .mount(let mount) = try VolumeOperand(target) {
       // A mount that is read-only as a whole may still take a device into use that the volume has.
       if mount.isReadOnly && !mount.options.split(separator: ",").contains("ro") {
         try ControlClient(to: mount).checkWritable()
@@ -52,11 +52,9 @@ enum DevaddCommand: Command {
       }
       return index
     }
-    let status = try? FileStatus(path: target)
-    if let mount = MountedVolume.of(device: target).first {
-      throw FamfsError.other("\(target) is mounted at \(mount.mountPoint); name that path")
+    guard let status = try? FileStatus(path: target), status.kind != .directory else {
+      throw FamfsError.other("\(target) is in no mounted famfs")
     }
-    guard let status, status.kind != .directory else { throw FamfsError.other("\(target) is in no mounted famfs") }
     let device = try MappedDevice(path: target, writable: true)
     do { try MountLock.take(MountLock.mounted, of: device, exclusive: true) } catch {
       throw FamfsError.other("\(target) is in use by a mount or a command; wait until it ends")

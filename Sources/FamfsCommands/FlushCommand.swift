@@ -19,21 +19,13 @@ enum FlushCommand: Command {
 
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard !arguments.operands.isEmpty else { throw UsageError("name a file to flush") }
-    var status: Int32 = 0
-    for operand in arguments.operands {
-      do {
-        try flush(operand)
-        if arguments.has("verbose") { printLine("\(command): flushed \(operand)") }
-      } catch {
-        printError("\(command): \(error)")
-        status = 1
-      }
+    return forEachPath(arguments) { operand, path in
+      try flush(operand, path)
+      if arguments.has("verbose") { printLine("\(command): flushed \(operand)") }
     }
-    return status
   }
 
-  private static func flush(_ operand: String) throws {
-    let path = try VolumePath(operand)
+  private static func flush(_ operand: String, _ path: VolumePath) throws {
     if path.path.isEmpty { throw FamfsError.other("\(operand) is a directory; name files") }
     let client = try ControlClient(to: path.mount)
     guard case .mapped(let layout, let size) = try client.ask(.map(path.path)) else { throw ControlClient.nonsense }

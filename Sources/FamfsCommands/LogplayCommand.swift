@@ -104,11 +104,10 @@ enum LogplayCommand: Command {
 
   /// The device of a mount, as its daemon has it open; else the one of this name, which must not be mounted.
   private static func device(_ name: String) throws -> MappedDevice {
-    if let mount = MountedVolume.around(name) { return try ControlClient(to: mount).devices(writable: false)[0] }
-    if let mount = MountedVolume.of(device: name).first {
-      throw FamfsError.other("\(name) is mounted at \(mount.mountPoint); name that path, or unmount it first")
+    switch try VolumeOperand(name, remedy: "name that path, or unmount it first") {
+    case .mount(let mount): return try ControlClient(to: mount).devices(writable: false)[0]
+    case .device(let path): return try MountLock.shared(path, writable: false)
     }
-    return try MountLock.shared(name, writable: false)
   }
 
   private static func tell(_ name: String, _ counts: Counts, _ arguments: Arguments) {

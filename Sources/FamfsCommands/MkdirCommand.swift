@@ -25,19 +25,11 @@ enum MkdirCommand: Command {
     guard !arguments.operands.isEmpty else { throw UsageError("name a directory to make") }
     let owner = try Ownership(arguments)
     let mode = try arguments.mode() ?? 0o777 & ~currentUmask()
-    var status: Int32 = 0
-    for operand in arguments.operands {
-      do {
-        let path = try VolumePath(operand)
-        let client = try ControlClient(to: path.mount)
-        let made = try DirectoryMaker.make(
-          path, withParents: arguments.has("parents"), mode: mode, owner: owner, through: client)
-        if arguments.has("verbose") { for name in made { printLine("\(command): made \(name)") } }
-      } catch {
-        printError("\(command): \(error)")
-        status = 1
-      }
+    return forEachPath(arguments) { _, path in
+      let client = try ControlClient(to: path.mount)
+      let made = try DirectoryMaker.make(
+        path, withParents: arguments.has("parents"), mode: mode, owner: owner, through: client)
+      if arguments.has("verbose") { for name in made { printLine("\(command): made \(name)") } }
     }
-    return status
   }
 }

@@ -49,11 +49,8 @@ enum PublishCommand: Command {
   private static func published(
     _ operand: String, force: Bool, _ arguments: Arguments
   ) throws -> (device: String, View) {
-    if let mount = MountedVolume.around(operand) {
+    if case .mount(let mount) = try VolumeOperand(operand) {
       return (mount.source, try publish(through: ControlClient(to: mount), force: force))
-    }
-    if let mount = MountedVolume.of(device: operand).first {
-      throw FamfsError.other("\(operand) is mounted at \(mount.mountPoint); name that path")
     }
     if (try? FileStatus(path: operand))?.kind == .directory {
       throw FamfsError.other("\(operand) is in no mounted famfs")

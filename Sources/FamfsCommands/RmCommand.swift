@@ -25,18 +25,11 @@ enum RmCommand: Command {
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard !arguments.operands.isEmpty else { throw UsageError("name a file to remove") }
     var remover = Remover(isVerbose: arguments.has("verbose"))
-    var status: Int32 = 0
     var removed: [VolumePath] = []
-    for operand in arguments.operands {
-      do {
-        if let path = try find(operand, arguments) {
-          try remover.remove(path)
-          removed.append(path)
-        }
-      } catch {
-        printError("\(command): \(error)")
-        status = 1
-      }
+    let status = forEachOperand(arguments) { operand in
+      guard let path = try find(operand, arguments) else { return }
+      try remover.remove(path)
+      removed.append(path)
     }
     // The daemon tells the kernel a moment later.
     let deadline = Clock.monotonic() + 5_000_000_000

@@ -26,13 +26,10 @@ enum TakeoverCommand: Command {
   static func run(_ arguments: Arguments) throws -> Int32 {
     guard arguments.operands.count == 1 else { throw UsageError("name one path in a mounted famfs, or one device") }
     let (operand, force) = (arguments.operands[0], arguments.has("force"))
-    if let mount = MountedVolume.around(operand) {
-      try takeOver(ControlClient(to: mount), mount, force)
-    } else {
-      if let mount = MountedVolume.of(device: operand).first {
-        throw FamfsError.other("\(operand) is mounted at \(mount.mountPoint); name that path")
-      }
-      let volume = try Volume(on: try MountLock.exclusive(operand), host: try HostIdentity.systemUUID())
+    switch try VolumeOperand(operand) {
+    case .mount(let mount): try takeOver(ControlClient(to: mount), mount, force)
+    case .device(let path):
+      let volume = try Volume(on: try MountLock.exclusive(path), host: try HostIdentity.systemUUID())
       if volume.role == .client {
         if !force { try Mastership.checkGone(volume) }
         try volume.claimMastership()
