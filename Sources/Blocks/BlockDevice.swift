@@ -27,6 +27,10 @@ public protocol BlockDevice: AnyObject, Sendable {
   /// Gives the space of a range back; what is read there afterwards is zeros or what was there before. It is no error when
   /// the device cannot do that.
   func discard(at offset: UInt64, count: UInt64) throws(BlockDeviceError)
+
+  /// Has a range read as zeros afterwards, when that can be done without writing it.
+  /// - Returns: whether it was done.
+  func zeroQuickly(at offset: UInt64, count: UInt64) throws(BlockDeviceError) -> Bool
 }
 
 /// An open file, and where a device's bytes begin in it.

@@ -101,13 +101,25 @@ public final class FileDevice: BlockDevice {
 
   /// By fallocate(2), which makes a hole in a file, and on a device discards, or zeroes where it cannot.
   public func discard(at offset: UInt64, count: UInt64) throws(BlockDeviceError) {
+    _ = try punch(at: offset, count: count)
+  }
+
+  /// By a hole in a file. A device can take very long for it.
+  public func zeroQuickly(at offset: UInt64, count: UInt64) throws(BlockDeviceError) -> Bool {
+    if isBlockDevice { return false }
+    return try punch(at: offset, count: count)
+  }
+
+  private func punch(at offset: UInt64, count: UInt64) throws(BlockDeviceError) -> Bool {
     if isReadOnly { throw .readOnly(name) }
     let place = try place(offset, count)
-    guard count > 0, let start = Int64(exactly: place), let length = Int64(exactly: count) else { return }
+    guard count > 0, let start = Int64(exactly: place), let length = Int64(exactly: count) else { return count == 0 }
     let number = backing.descriptor.rawValue
     do throws(Errno) { try retrying { weft_punch_hole(number, start, length) } } catch {
       if error != .notSupported { throw .failed(name, .discard, at: offset, error) }
+      return false
     }
+    return true
   }
 }
 
