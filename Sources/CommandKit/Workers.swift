@@ -25,7 +25,7 @@ package enum Workers {
       threads <= 1
       ? []
       : (0..<min(threads, items.count)).compactMap { _ in
-        try? Thread(named: "famfs-worker") { state.work() }
+        try? Thread(named: "worker") { state.work() }
       }
     if workers.isEmpty { state.work() }
     for worker in workers { worker.join() }

@@ -1,7 +1,7 @@
 import Glibc
 import Platform
 
-/// Which file or device a volume's device 0 is, whatever its path.
+/// Which file or device a file system's first device is, whatever its path.
 public enum DeviceIdentity: Equatable, Sendable {
   /// A plain file: st_dev and st_ino.
   case file(UInt64, UInt64)
@@ -10,7 +10,7 @@ public enum DeviceIdentity: Equatable, Sendable {
   /// A block device: st_rdev.
   case block(UInt64)
 
-  /// Nil for what no volume can lie on.
+  /// Nil for what no file system can lie on.
   public init?(_ status: FileStatus) {
     switch status.kind {
     case .regular: self = .file(status.device, status.inode)
@@ -48,19 +48,22 @@ package struct MountRecord: Equatable, Sendable {
   package let minor: UInt32
   /// When it was mounted, by `Clock.monotonic`.
   package let since: UInt64
-  /// The volume's own identifier.
+  /// The file system's own identifier.
   package let volume: UUID
   /// Device 0.
   package let device: DeviceIdentity
   /// The daemon's process, in its own name space.
   package let process: pid_t
+  /// What kind of daemon it is.
+  package let service: ServiceName
 
   /// What a file name ends with that holds one.
   package static let suffix = ".record"
   /// More bytes than a record has.
   package static let limit = 4096
 
-  package init(of mount: Mount, volume: UUID, device: DeviceIdentity) {
+  package init(of mount: Mount, by service: ServiceName, volume: UUID, device: DeviceIdentity) {
+    self.service = service
     (major, minor) = mount.device
     since = Clock.monotonic()
     self.volume = volume
@@ -68,14 +71,15 @@ package struct MountRecord: Equatable, Sendable {
     process = getpid()
   }
 
-  /// Reads a record; nil when it is not a whole one.
-  package init?(text: String) {
+  /// Reads a record; nil when it is not a whole one of this kind of daemon.
+  package init?(text: String, of service: ServiceName) {
+    self.service = service
     var lines: [Substring: ArraySlice<Substring>] = [:]
     for line in text.split(separator: "\n") {
       let words = line.split(separator: " ", omittingEmptySubsequences: false)
       if let name = words.first { lines[name] = words.dropFirst() }
     }
-    guard lines["famfs"] == ["mount", "1"], let numbers = lines["mount"]?.first?.split(separator: ":"),
+    guard lines[service.text[...]] == ["mount", "1"], let numbers = lines["mount"]?.first?.split(separator: ":"),
       numbers.count == 2, let major = UInt32(numbers[0]), let minor = UInt32(numbers[1]),
       let since = lines["since"]?.first.flatMap({ UInt64($0) }),
       let volume = lines["volume"]?.first.flatMap({ UUID($0) }),
@@ -89,7 +93,7 @@ package struct MountRecord: Equatable, Sendable {
   /// One fact a line.
   package var text: String {
     """
-    famfs mount 1
+    \(service.text) mount 1
     mount \(major):\(minor)
     since \(since)
     volume \(volume)
@@ -112,8 +116,8 @@ package struct FoundRecord: Sendable {
   package let isAlive: Bool
 
   /// Every record of a user's daemons. Nothing that another user could have written is among them.
-  package static func all(of user: UInt32) -> [FoundRecord] {
-    files(of: user).compactMap { file in
+  package static func all(of user: UInt32, _ service: ServiceName) -> [FoundRecord] {
+    files(of: user, service).compactMap { file in
       guard let record = file.record else { return nil }
       return FoundRecord(
         record: record, folder: String(file.path.dropLast(MountRecord.suffix.count)), isAlive: file.isLocked)
@@ -128,14 +132,14 @@ package struct FoundRecord: Sendable {
     let record: MountRecord?
 
     /// Reads it; nil when it is not this user's alone.
-    init?(_ path: String, of user: UInt32) {
+    init?(_ path: String, of user: UInt32, _ service: ServiceName) {
       guard let file = try? FileDescriptor(opening: path, [.readOnly, .noFollow, .nonBlocking]),
         let status = try? file.status(), status.kind == .regular, status.userID == user,
         status.permissions & 0o022 == 0, let isLocked = try? file.isLocked(byte: 0)
       else { return nil }
       self.path = path
       self.isLocked = isLocked
-      record = MountRecord(text: File.text(of: file))
+      record = MountRecord(text: File.text(of: file), of: service)
     }
 
     private static func text(of file: borrowing FileDescriptor) -> String {
@@ -146,16 +150,16 @@ package struct FoundRecord: Sendable {
     }
   }
 
-  private static func files(of user: UInt32) -> [File] {
-    RunDirectory.candidates(of: user).flatMap { directory in
-      RunDirectory.belongs(directory, to: user) ? files(in: directory, of: user) : []
+  private static func files(of user: UInt32, _ service: ServiceName) -> [File] {
+    RunDirectory.candidates(of: user, service).flatMap { directory in
+      RunDirectory.belongs(directory, to: user) ? files(in: directory, of: user, service) : []
     }
   }
 
-  private static func files(in directory: String, of user: UInt32) -> [File] {
+  private static func files(in directory: String, of user: UInt32, _ service: ServiceName) -> [File] {
     directoryNames(directory).compactMap { name in
       guard name.hasPrefix(RunDirectory.folderPrefix), name.hasSuffix(MountRecord.suffix) else { return nil }
-      return File(directory + "/" + name, of: user)
+      return File(directory + "/" + name, of: user, service)
     }
   }
 
@@ -163,13 +167,13 @@ package struct FoundRecord: Sendable {
 
   /// The record of a mount, whether its daemon lives or not; nil when no daemon of its user says that it serves it.
   /// The mount itself is asked nothing.
-  package static func of(_ mount: Mount) -> FoundRecord? { of([mount])[0] }
+  package static func of(_ mount: Mount, _ service: ServiceName) -> FoundRecord? { of([mount], service)[0] }
 
   /// The same for each of several mounts.
-  package static func of(_ mounts: [Mount]) -> [FoundRecord?] {
+  package static func of(_ mounts: [Mount], _ service: ServiceName) -> [FoundRecord?] {
     var records: [UInt32: [FoundRecord]] = [:]
     for user in Set(mounts.compactMap(\.userID)) where RunDirectory.isBelieved(user) {
-      records[user] = all(of: user, for: mounts.filter { $0.userID == user })
+      records[user] = all(of: user, service, for: mounts.filter { $0.userID == user })
     }
     return mounts.map { mount in mount.userID.flatMap { records[$0] }.flatMap { of(mount, among: $0) } }
   }
@@ -186,20 +190,22 @@ package struct FoundRecord: Sendable {
   ///   - patience: nanoseconds that are waited at most.
   ///   - pause: called between two looks.
   static func all(
-    of user: UInt32, for mounts: [Mount], patience: UInt64 = patience,
+    of user: UInt32, _ service: ServiceName, for mounts: [Mount], patience: UInt64 = patience,
     pause: () -> Void = { Clock.sleep(nanoseconds: 2_000_000) }
   ) -> [FoundRecord] {
-    let found = all(of: user)
+    let found = all(of: user, service)
     let looksDead = { (records: [FoundRecord]) in mounts.contains { of($0, among: records)?.isAlive == false } }
     guard looksDead(found) else { return found }
     let deadline = Clock.monotonic() + patience
-    var beginning = files(of: user).filter { $0.isLocked && $0.record == nil }.map(\.path)
+    var beginning = files(of: user, service).filter { $0.isLocked && $0.record == nil }.map(\.path)
     while !beginning.isEmpty {
-      if Clock.monotonic() > deadline { return all(of: user).filter(\.isAlive) }
+      if Clock.monotonic() > deadline { return all(of: user, service).filter(\.isAlive) }
       pause()
-      beginning = beginning.filter { path in File(path, of: user).map { $0.isLocked && $0.record == nil } ?? false }
+      beginning = beginning.filter { path in
+        File(path, of: user, service).map { $0.isLocked && $0.record == nil } ?? false
+      }
     }
-    return all(of: user)
+    return all(of: user, service)
   }
 
   /// The record of a mount among those of its user.

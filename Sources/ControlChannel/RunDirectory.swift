@@ -13,11 +13,11 @@ package enum RunDirectory {
   package static func isBelieved(_ user: UInt32) -> Bool { user == 0 || user == ownUserID() }
 
   /// Where they may be, the best first.
-  package static func candidates(of user: UInt32) -> [String] {
-    if user == 0 { return ["/run/famfs"] }
+  package static func candidates(of user: UInt32, _ service: ServiceName) -> [String] {
+    if user == 0 { return ["/run/\(service.text)"] }
     var bases = ["/run/user/\(user)", "/tmp"]
     if let own = environment("XDG_RUNTIME_DIR"), own.hasPrefix("/"), !bases.contains(own) { bases.insert(own, at: 0) }
-    return bases.map { $0 + "/famfs-\(user)" }
+    return bases.map { $0 + "/\(service.text)-\(user)" }
   }
 
   /// Whether a directory is a user's own, and no other user may write to it.
@@ -31,9 +31,9 @@ package enum RunDirectory {
 
   /// Makes this user's, if there is none yet.
   /// - Throws: a sentence, when no place is safe.
-  package static func own() throws(SentenceError) -> String {
+  package static func own(_ service: ServiceName) throws(SentenceError) -> String {
     let user = ownUserID()
-    let places = candidates(of: user)
+    let places = candidates(of: user, service)
     for place in places {
       // Another user could have made it, or a link in its place: look before anything in it is touched.
       let isNew = mkdir(place, 0o755) == 0

@@ -44,7 +44,7 @@ public struct ControlClient: ~Copyable, Sendable {
   /// Connects to the daemon of a mount, and says of what kind the trouble is when it cannot.
   public static func reaching(_ mount: Mount) throws(NoDaemon) -> ControlClient {
     guard let user = mount.userID, RunDirectory.isBelieved(user) else { throw .ofAnotherUser(mount.userID) }
-    guard let found = FoundRecord.of(mount) else { throw .unknown }
+    guard let found = FoundRecord.of(mount, .famfs) else { throw .unknown }
     guard found.isAlive else { throw .gone }
     do throws(Errno) {
       let path = found.folder + "/" + RunDirectory.controlSocket

@@ -2,6 +2,11 @@ import ControlChannel
 import Famfs
 import Platform
 
+extension ServiceName {
+  /// Daemons of famfs volumes.
+  package static let famfs = ServiceName("famfs")
+}
+
 /// Finding the famfs mounts of this host.
 public enum MountedVolume {
   /// What /proc/mounts shows as the type.
@@ -84,7 +89,7 @@ public enum MountedVolume {
   public static func of(device path: String) -> [Mount] {
     guard let wanted = (try? FileStatus(path: path)).flatMap({ DeviceIdentity($0) }) else { return [] }
     let mounts = all()
-    return zip(mounts, FoundRecord.of(mounts)).filter { $0.1?.record.device == wanted }.map(\.0)
+    return zip(mounts, FoundRecord.of(mounts, .famfs)).filter { $0.1?.record.device == wanted }.map(\.0)
   }
 }
 

@@ -71,5 +71,7 @@ public enum NoDaemon: Error {
 
 extension MountedVolume {
   /// What to say of a mount whose daemon has not answered in time.
-  public static func silence(of mount: Mount) -> String { NoDaemon.silence(of: FoundRecord.of(mount)?.record.process) }
+  public static func silence(of mount: Mount) -> String {
+    NoDaemon.silence(of: FoundRecord.of(mount, .famfs)?.record.process)
+  }
 }

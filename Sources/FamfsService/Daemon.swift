@@ -33,7 +33,7 @@ public final class Daemon: Sendable {
     self.options = options
     try MountPoint.prepare(options.mountPoint, type: MountedVolume.type, life: MountedVolume.life(of:))
     (volume, device) = try Daemon.open(options)
-    folder = try RunFolder(mounts: MountedVolume.all())
+    folder = try RunFolder(of: .famfs, mounts: MountedVolume.all())
     log = DaemonLog(of: "famfs", isForeground: options.isForeground, name: options.device)
     do { try Daemon.check(options, volume) } catch {
       folder.remove()
@@ -206,7 +206,7 @@ public final class Daemon: Sendable {
     guard let identity = (try? device.status()).flatMap({ DeviceIdentity($0) }) else {
       throw .other("\(device.path): the open device cannot be looked at any more")
     }
-    return MountRecord(of: mount, volume: volume.superblock.uuid, device: identity)
+    return MountRecord(of: mount, by: .famfs, volume: volume.superblock.uuid, device: identity)
   }
 
   private static func mountOptions(_ options: DaemonOptions) -> MountOptions {

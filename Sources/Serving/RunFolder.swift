@@ -10,10 +10,12 @@ package final class RunFolder: Sendable {
   private let record: FileDescriptor
 
   /// Makes them, and clears away what others left.
-  /// - Parameter mounts: all that there are, of this kind of daemon.
-  package init(mounts: [Mount]) throws(SentenceError) {
-    let directory = try RunDirectory.own()
-    RunFolder.removeStale(in: directory, mounts)
+  /// - Parameters:
+  ///   - service: the kind of daemon.
+  ///   - mounts: all that there are, of this kind.
+  package init(of service: ServiceName, mounts: [Mount]) throws(SentenceError) {
+    let directory = try RunDirectory.own(service)
+    RunFolder.removeStale(in: directory, of: service, mounts)
     do throws(Errno) {
       let made = try RunFolder.make(in: directory)
       path = made.path
@@ -67,7 +69,7 @@ package final class RunFolder: Sendable {
 
   /// Clears away what daemons left that were killed. The record of a mount that is still there stays: it tells that the
   /// mount's daemon is gone.
-  private static func removeStale(in directory: String, _ mounts: [Mount]) {
+  private static func removeStale(in directory: String, of service: ServiceName, _ mounts: [Mount]) {
     for name in directoryNames(directory) where name.hasPrefix(RunDirectory.folderPrefix) {
       let path = directory + "/" + name
       if name.hasSuffix(MountRecord.suffix) {
@@ -79,7 +81,7 @@ package final class RunFolder: Sendable {
         else { continue }
         clear(String(path.dropLast(MountRecord.suffix.count)))
         let bytes = (try? readSmallFile(path, limit: MountRecord.limit)) ?? []
-        let record = MountRecord(text: String(decoding: bytes, as: UTF8.self))
+        let record = MountRecord(text: String(decoding: bytes, as: UTF8.self), of: service)
         if !mounts.contains(where: { record?.names($0) == true }) { unlink(path) }
       } else if !fileExists(path + MountRecord.suffix),
         let process = pid_t(name.dropFirst(RunDirectory.folderPrefix.utf8.count).prefix { $0 != "." }),

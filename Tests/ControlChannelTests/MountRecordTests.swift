@@ -6,6 +6,7 @@ import Testing
 
 /// What a daemon writes about its mount, and what is read of such a file.
 @Suite struct MountRecordTests {
+  private static let service = ServiceName("famfs")
   private static let text = """
     famfs mount 1
     mount 0:53
@@ -18,15 +19,16 @@ import Testing
 
   @Test("what is written is what is read")
   func whole() throws {
-    let record = try #require(MountRecord(text: MountRecordTests.text))
+    let record = try #require(MountRecord(text: MountRecordTests.text, of: MountRecordTests.service))
     #expect(record.major == 0 && record.minor == 53 && record.since == 81_237_465_123 && record.process == 4711)
     #expect(record.device == .file(25, 1234))
     #expect("\(record.volume)" == "2e1bc9d6-e4f9-4fa2-a1fb-4d4943a44e21")
     #expect(record.text == MountRecordTests.text)
+    #expect(MountRecord(text: MountRecordTests.text, of: ServiceName("kfs")) == nil)
     for (line, device) in [("char 64512", DeviceIdentity.character(64512)), ("block 8", .block(8))] {
       let other = MountRecordTests.text.replacing("file 25 1234", with: line)
-      #expect(MountRecord(text: other)?.device == device)
-      #expect(MountRecord(text: other)?.text == other)
+      #expect(MountRecord(text: other, of: MountRecordTests.service)?.device == device)
+      #expect(MountRecord(text: other, of: MountRecordTests.service)?.text == other)
     }
   }
 
@@ -46,7 +48,7 @@ import Testing
       chmod(directory, mode)
       chown(path, writer, 0)
       chmod(path, bits)
-      return !FoundRecord.all(of: user).isEmpty
+      return !FoundRecord.all(of: user, MountRecordTests.service).isEmpty
     }
     #expect(isFound(directory: user, file: user))
     #expect(!isFound(directory: 0, file: user))
@@ -73,7 +75,10 @@ import Testing
     try dead.write(MountRecordTests.text)
     let mount = try #require(Mount(line: "36 35 0:53 / /mnt rw - fuse.famfs /dev/x rw,user_id=\(user)"))
     func find(patience: UInt64 = 60_000_000_000, pause: () -> Void) -> FoundRecord? {
-      FoundRecord.of(mount, among: FoundRecord.all(of: user, for: [mount], patience: patience, pause: pause))
+      FoundRecord.of(
+        mount,
+        among: FoundRecord.all(
+          of: user, MountRecordTests.service, for: [mount], patience: patience, pause: pause))
     }
     #expect(find { Issue.record("no daemon is waited for") }?.isAlive == false)
     try new.lock(byte: 0, exclusive: true)
@@ -103,6 +108,6 @@ import Testing
       (text, ""),
     ])
   func damaged(part: String, other: String) {
-    #expect(MountRecord(text: MountRecordTests.text.replacing(part, with: other)) == nil)
+    #expect(MountRecord(text: MountRecordTests.text.replacing(part, with: other), of: MountRecordTests.service) == nil)
   }
 }
