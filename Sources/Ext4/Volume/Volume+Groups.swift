@@ -89,7 +89,9 @@ struct SpaceCounts: Sendable {
   private(set) var freeClusters: UInt64 = 0
   private(set) var freeInodes: UInt64 = 0
   /// Clusters of metadata that statfs(2) does not count.
-  private(set) var overheadClusters: UInt64
+  private(set) var overheadClusters: UInt64 = 0
+
+  init() {}
 
   init(
     summing superblock: Superblock, _ geometry: Geometry, _ cache: BufferCache, _ seed: ChecksumSeed

@@ -9,6 +9,8 @@ public final class Volume: Sendable {
     public var cacheSize = 64 << 20
     /// Whether a journal that must be replayed is left alone: what is read may then be old or inconsistent.
     public var skipsRecovery = false
+    /// Whether only the journal's inode is wanted: the rest may be in its log, and old here.
+    var isForRecovery = false
 
     /// The usual options.
     public init() {}
@@ -51,15 +53,19 @@ public final class Volume: Sendable {
         "\(device.name) has \(device.size) bytes, and the file system on it needs \(geometry.blocksCount) blocks of "
           + "\(geometry.blockSize); it was cut short, or is not the whole image")
     }
-    guard options.skipsRecovery || !incompatible.contains(.recover) else {
+    guard options.skipsRecovery || options.isForRecovery || !incompatible.contains(.recover) else {
       throw .refused(
-        "\(device.name) was not unmounted: its journal must be replayed first; run e2fsck -p on it, or use -o norecovery "
-          + "to read what is there")
+        "\(device.name) was not unmounted, and its journal must be replayed first; make it writable, or use "
+          + "-o norecovery to read what is there")
     }
     seed = incompatible.contains(.csumSeed) ? ChecksumSeed(superblock.checksumSeed) : ChecksumSeed(superblock.uuid)
     hasChecksums = superblock.featureRoCompat.contains(.metadataCsum)
     hasFileTypes = incompatible.contains(.filetype)
     cache = BufferCache(of: device, blockSize: geometry.blockSize, size: options.cacheSize)
+    if options.isForRecovery {
+      space = SpaceCounts()
+      return
+    }
     space = try SpaceCounts(summing: superblock, geometry, cache, seed)
     // A file system without a root is none.
     guard try node(Volume.root).inode.kind == .directory else {
