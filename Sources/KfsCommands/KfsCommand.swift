@@ -13,8 +13,8 @@ enum KfsCommand: Command {
     unmounted with umount, or with fusermount3 -u by a user other than root. As long as it is mounted, no other program
     can write the image.
 
-    Mounts are read-only: kfs does not write yet, so -o ro must be given. Mount options are ro, norecovery (read an image
-    whose journal was not replayed, as it is), offset=BYTES (where the file system begins in the image),
+    Mounts are read-only: kfs does not write yet, so -o ro must be given. Only the journal of an image that was not
+    unmounted is replayed. Mount options are ro, norecovery (leave the journal alone, and read what is there), offset=BYTES (where the file system begins in the image),
     cache_size=SIZE (of metadata in memory), noexec and allow_other.
     """
   static let options = [

@@ -47,12 +47,29 @@ public final class KfsDaemon: Sendable {
   public init(_ options: KfsOptions) throws {
     self.options = options
     try MountPoint.prepare(options.mountPoint, type: KfsDaemon.type) { _ in .answers }
+    log = DaemonLog(of: "kfs", isForeground: options.isForeground, name: options.device)
+    if !options.skipsRecovery { try KfsDaemon.recover(options, log) }
     let device = try FileDevice(opening: options.device, isWritable: false, offset: options.offset)
     var volumeOptions = Volume.Options()
     volumeOptions.cacheSize = Int(clamping: options.cacheSize ?? KfsDaemon.usualCacheSize)
     volumeOptions.skipsRecovery = options.skipsRecovery
     volume = try Volume(on: device, volumeOptions)
-    log = DaemonLog(of: "kfs", isForeground: options.isForeground, name: options.device)
+  }
+
+  /// Replays the journal, also for a mount that is only read. Where the image cannot be written, opening the volume says so.
+  private static func recover(_ options: KfsOptions, _ log: DaemonLog) throws {
+    let needsRecovery = try FileDevice(opening: options.device, isWritable: false, offset: options.offset).needsRecovery
+    guard needsRecovery else { return }
+    let device: FileDevice
+    do throws(BlockDeviceError) {
+      device = try FileDevice(opening: options.device, isWritable: true, offset: options.offset)
+    } catch {
+      let unwritable: [Errno] = [.readOnlyFileSystem, .accessDenied, .notPermitted]
+      if case .open(_, let reason) = error, unwritable.contains(reason) { return }
+      throw error
+    }
+    guard let summary = try JournalRecovery.run(on: device) else { return }
+    log.notice("the journal was replayed: \(summary.blocks) blocks of \(summary.transactions) transactions")
   }
 
   private static var usualCacheSize: UInt64 {
@@ -144,5 +161,15 @@ public final class KfsDaemon: Sendable {
       }
     }
     daemon.waitForEnd()
+  }
+}
+
+extension BlockDevice {
+  /// Whether it holds a file system whose journal must be replayed; false where there is none.
+  fileprivate var needsRecovery: Bool {
+    var bytes = InlineArray<1024, UInt8>(repeating: 0)
+    var span = bytes.mutableSpan
+    let isRead = span.withUnsafeMutableBytes { (try? read(at: Superblock.offset, into: $0)) != nil }
+    return isRead && Superblock(parsing: bytes.span.bytes)?.featureIncompat.contains(.recover) == true
   }
 }
