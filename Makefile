@@ -18,7 +18,7 @@ endif
 # Without --disable-local-rpath the loader looks for each library in a dozen places beside the program first.
 RELEASE = -c release --static-swift-stdlib --disable-local-rpath -Xswiftc -cross-module-optimization
 PROGRAMS = $$($(SWIFT) build $(RELEASE) --show-bin-path)
-NAMES = famfs mkfs.famfs famfs_fused mount.famfs kfs pcq
+NAMES = famfs mkfs.famfs famfs_fused mount.famfs kfs mkfs.kfs pcq
 BIN ?= bin
 export PREFIX ?= /usr/local
 export DESTDIR ?=

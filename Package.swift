@@ -54,7 +54,7 @@ let package = Package(
         "CLinux", "CDaxctl",
       ]),
     room("QueueCommands", ["CommandKit", "FamfsControl", "Famfs", "Queue", "Memory", "Platform"]),
-    room("KfsCommands", ["CommandKit", "Platform"]),
+    room("KfsCommands", ["CommandKit", "Ext4", "Blocks", "Memory", "Platform"]),
     .executableTarget(
       name: "weft",
       dependencies: [

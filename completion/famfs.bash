@@ -42,4 +42,4 @@ _famfs() {
 }
 
 # What it leaves empty, bash completes as files.
-complete -o default -o bashdefault -F _famfs weft famfs mkfs.famfs famfs_fused mount.famfs kfs pcq
+complete -o default -o bashdefault -F _famfs weft famfs mkfs.famfs famfs_fused mount.famfs kfs mkfs.kfs pcq

@@ -50,7 +50,7 @@ enum KfsCommand: Command {
 /// The commands of kfs, but for the daemon's.
 package enum KfsCommandTable {
   /// Programs with a name of their own.
-  package static let programs: [any Command.Type] = [KfsCommand.self]
+  package static let programs: [any Command.Type] = [KfsCommand.self, MkfsKfsCommand.self]
   /// The program that serves a mount: this one, by another name.
   package static let daemon = "kfs_fused"
 }

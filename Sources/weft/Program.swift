@@ -88,6 +88,7 @@ enum Program {
       Usage: weft famfs COMMAND ...
              weft mkfs.famfs DEVICE
              weft kfs IMAGE DIRECTORY
+             weft mkfs.kfs IMAGE
              weft pcq ... QUEUE
 
       see weft famfs --help

@@ -68,7 +68,7 @@ struct PackagingTests {
     ("famfs um", ["umount"]), ("famfs mk", ["mkdir", "mkmeta"]), ("famfs mount --ti", ["--timeout"]),
     ("famfs mount -c n", ["never"]), ("famfs mount --cache = ne", ["never"]),
     ("famfs mount --cache =", ["never", "auto", "always"]), ("/usr/sbin/mkfs.famfs --al", ["--alloc-unit"]),
-    ("weft mk", ["mkfs.famfs"]), ("weft famfs um", ["umount"]), ("weft famfs cp --rec", ["--recursive"]),
+    ("weft mk", ["mkfs.famfs", "mkfs.kfs"]), ("weft famfs um", ["umount"]), ("weft famfs cp --rec", ["--recursive"]),
     ("famfs cp -- --rec", [""]), ("famfs cp /", [""]), ("famfs nothing --", [""]),
   ]
 

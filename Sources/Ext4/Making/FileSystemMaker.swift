@@ -18,19 +18,25 @@ public struct FileSystemMaker {
   public static func make(on device: any BlockDevice, _ options: MakeOptions) throws(Ext4Error) -> Superblock {
     var options = options
     // Before anything is changed.
-    do throws(SentenceError) { _ = try MakeLayout(size: device.size, options) } catch {
-      throw .refused("\(device.name): \(error)")
-    }
+    _ = try layout(size: device.size, options, name: device.name)
     do throws(BlockDeviceError) {
       try wipe(device)
       if !options.isZeroed && options.discards { options.isZeroed = try device.zeroQuickly(at: 0, count: device.size) }
     } catch { throw .device(error) }
-    let layout: MakeLayout
-    do throws(SentenceError) { layout = try MakeLayout(size: device.size, options) } catch {
-      throw .refused("\(device.name): \(error)")
-    }
-    var maker = FileSystemMaker(device, options, layout)
+    var maker = FileSystemMaker(device, options, try layout(size: device.size, options, name: device.name))
     do throws(BlockDeviceError) { return try maker.writeAll() } catch { throw .device(error) }
+  }
+
+  /// The superblock that a file system on a device of `size` bytes would have.
+  /// - Parameter name: what the device is called.
+  public static func plan(size: UInt64, _ options: MakeOptions, name: String) throws(Ext4Error) -> Superblock {
+    try layout(size: size, options, name: name).superblock
+  }
+
+  private static func layout(size: UInt64, _ options: MakeOptions, name: String) throws(Ext4Error) -> MakeLayout {
+    do throws(SentenceError) { return try MakeLayout(size: size, options) } catch {
+      throw .refused("\(name): \(error)")
+    }
   }
 
   private init(_ device: any BlockDevice, _ options: MakeOptions, _ layout: MakeLayout) {

@@ -33,7 +33,7 @@ enum Machine {
 
   /// A name as posix_spawnp(3) takes it.
   static func program(_ name: String) -> String {
-    let ours = ["famfs", "mkfs.famfs", "famfs_fused", "mount.famfs", "kfs", "pcq", "weft"]
+    let ours = ["famfs", "mkfs.famfs", "famfs_fused", "mount.famfs", "kfs", "mkfs.kfs", "pcq", "weft"]
     return ours.contains(name) ? programs + "/" + name : name
   }
 
