@@ -148,6 +148,20 @@ struct MakingTests {
     try writeByKernel(image)
   }
 
+  @Test("leaves none of the rubbish in the journal and at the device's end", arguments: [false, true])
+  func cleared(leavesJournal: Bool) throws {
+    let image = try rubbish(40)
+    var options = MakeCase(40).options
+    (options.leavesJournal, options.discards) = (leavesJournal, false)
+    _ = try FileSystemMaker.make(on: FileDevice(opening: image, isWritable: true), options)
+    let journal = try runTool(["debugfs", "-R", "cat <8>", image]).output
+    #expect(journal.count == 4 << 20)
+    // Behind its superblock.
+    #expect(journal[1024...].contains { $0 != 0 } == leavesJournal)
+    let end = try FileDescriptor(opening: image, .readOnly).contents(at: 40 << 20 - 128 << 10, count: 128 << 10)
+    #expect(end.allSatisfy { $0 == 0 })
+  }
+
   @Test(
     "is mounted and written by the kernel", .enabled(if: Machine.canLoop),
     arguments: [
