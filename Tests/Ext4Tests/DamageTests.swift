@@ -142,8 +142,8 @@ import Testing
     // Four of each kind, without the superblock. Indirect blocks have no checksum.
     let all = try Target.all(in: Volume(on: device)).dropFirst()
     let byKind = Dictionary(grouping: all) { String("\($0.structure)".filter { !$0.isNumber }) }
-    let targets = byKind.values.flatMap { $0.shuffled().prefix(4) }
     var random = SeededRandom(3)
+    let targets = byKind.sorted { $0.key < $1.key }.flatMap { $0.value.shuffled(using: &random).prefix(4) }
     var kinds: Set<String> = []
     for target in targets {
       let before = device.bytes(at: target.offset, count: target.count)
@@ -156,8 +156,13 @@ import Testing
       if case .indirectBlock = target.structure { continue }
       // Those of unused inodes and of the journal are not come across.
       if case .inode(let number) = target.structure, number < 11 && number != 2 { continue }
+      // The checksum stands where the block's own numbers say, so these are looked at first.
       if case .hashTreeBlock = target.structure, errors.contains(where: { $0.contains("room for") }) { continue }
-      if case .extentBlock = target.structure, errors.contains(where: { $0.contains("magic") }) { continue }
+      if case .extentBlock = target.structure,
+        errors.contains(where: { $0.contains("magic") || $0.contains("room for") })
+      {
+        continue
+      }
       if case .xattrBlock = target.structure, errors.contains(where: { $0.contains("magic") }) { continue }
       #expect(
         errors.contains { $0.hasPrefix("\(target.structure)") && $0.contains("checksum") },
