@@ -168,17 +168,21 @@ struct WriteBackFactsTests {
     try withWatched(.writeBack) { mount in
       let file = try FileDescriptor(opening: mount.path("f"), [.readWrite, .create])
       for call in [SYS_fsync, SYS_fdatasync] {
-        try setOldTime(mount.path("f"))
-        let came = try mount.during {
-          try file.write("x")
-          #expect(file.call(call) == 0)
+        var came: [SeenRequest] = []
+        // What flushes the whole machine, or closes an inherited descriptor, may take the times away before: once, not always.
+        for _ in 0..<10 where came.of(.setattr).isEmpty {
+          try setOldTime(mount.path("f"))
+          came = try mount.during {
+            try file.write("x")
+            #expect(file.call(call) == 0)
+          }
         }
         #expect(came.operations([.write, .setattr, .fsync]) == [.write, .setattr, .fsync])
         #expect(came.of(.setattr).first?.u32(0) == 0x460)
         #expect(came.of(.fsync).first?.u32(8) == (call == SYS_fsync ? 0 : 1))
       }
       let came = mount.during { #expect(file.call(SYS_fsync) == 0) }
-      #expect(came.operations == [.fsync], "nothing changed, so no times come")
+      #expect(came.operations([.write, .setattr, .fsync]) == [.fsync], "nothing changed, so no times come")
     }
   }
 }
