@@ -24,8 +24,7 @@ public final class Daemon: Sendable {
   private let publishing: Publishing?
   private let fileSystem: FamfsFileSystem
   private let kernel: FamfsProtocol
-  private let mount = Mutex<Mount?>(nil)
-  private let hasEnded = Monitor(false)
+  private let mount: DaemonMount
 
   /// Opens the volume and takes its locks; nothing is mounted yet.
   /// - Throws: a sentence.
@@ -35,6 +34,7 @@ public final class Daemon: Sendable {
     (volume, device) = try Daemon.open(options)
     folder = try RunFolder(of: .famfs, mounts: MountedVolume.all())
     log = DaemonLog(of: "famfs", isForeground: options.isForeground, name: options.device)
+    mount = DaemonMount(at: options.mountPoint, log)
     do { try Daemon.check(options, volume) } catch {
       folder.remove()
       throw error
@@ -83,11 +83,7 @@ public final class Daemon: Sendable {
   /// - Returns: once the mount answers, a line about it, and what else its user should know.
   /// - Throws: a sentence; then nothing is mounted.
   public func start() throws -> String {
-    let transport = try Mounting.mount(on: options.mountPoint, Daemon.mountOptions(options))
-    guard let mount = Mount.top(at: options.mountPoint) else {
-      throw FamfsError.other("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
-    }
-    self.mount.withLock { $0 = mount }
+    let (transport, mount) = try mount.begin(Daemon.mountOptions(options))
     do {
       // Before anything is answered: a program that can open a file can find this process.
       try folder.write(Daemon.record(of: mount, volume, device))
@@ -104,7 +100,7 @@ public final class Daemon: Sendable {
   /// Starts the threads that serve the mount. They last as long as the process.
   private func startThreads(_ session: ServedSession, _ notifier: Notifier, _ mount: Mount) throws {
     let (volume, staging, settings, heartbeats) = (volume, staging, settings, heartbeats)
-    let (log, hasEnded, isStrict) = (log, hasEnded, options.isStrict)
+    let (log, isStrict) = (log, options.isStrict)
     let start = Clock.monotonic()
     let activity = { @Sendable in
       var activity = session.activity()
@@ -133,10 +129,7 @@ public final class Daemon: Sendable {
     try Thread.detached(named: "famfs-control") { server.run() }
     try Thread.detached(named: "famfs-follow") { follower.run() }
     if options.publishes, let publishing { try Thread.detached(named: "famfs-publish") { publishing.run() } }
-    try Thread.detached(named: "famfs-session") {
-      do { try session.run() } catch { log.error("the session ended: \(error)") }
-      hasEnded.change { $0 = true }
-    }
+    try self.mount.serve(inThread: "famfs-session", session.run)
     let served = ServedMount(
       volume: volume, log: log, mount: mount,
       facts: {
@@ -145,21 +138,14 @@ public final class Daemon: Sendable {
     do { try HttpServer.start(HttpRoutes(served), in: folder.path) } catch { log.notice("\(error)") }
   }
 
-  /// Unmounts, once the last file is closed, unless that has happened: then the place may be another's by now. Does not wait.
-  public func stop() {
-    guard let mount = mount.withLock({ $0 }), Mount.top(at: mount.mountPoint)?.device ?? (0, 0) == mount.device else {
-      return
-    }
-    do { try Mounting.unmount(mount.mountPoint, lazily: true) } catch { log.error("\(error)") }
-  }
+  /// Unmounts, once the last file is closed, unless that has happened. Does not wait.
+  public func stop() { mount.unmount() }
 
   /// Waits until the volume is unmounted, here or by umount(8), and then lets go of it. Call it once, after `start`.
   public func waitForEnd() {
-    hasEnded.wait { $0 ? () : nil }
+    mount.waitForEnd()
     // The kernel unmounts when no file is open any more. Cut off, programs may have been amid writing.
-    if let mount = mount.withLock({ $0 }), Mount.top(at: mount.mountPoint)?.device ?? (0, 0) != mount.device {
-      staging?.commitRest(evenOpen: true)
-    }
+    if mount.isUnmounted { staging?.commitRest(evenOpen: true) }
     // Cut off rather than unmounted, the mount point would answer errors for ever.
     stop()
     heartbeats?.end()
@@ -171,27 +157,7 @@ public final class Daemon: Sendable {
   ///   the mount any more, it is unmounted.
   /// - Throws: a sentence, when nothing was mounted.
   public static func run(_ options: DaemonOptions, ready: (String) throws -> Void) throws {
-    let signals = StopSignals()
-    signal(SIGPIPE, SIG_IGN)
-    let daemon = try Daemon(options)
-    let line = try daemon.start()
-    do {
-      try ready(line)
-    } catch {
-      daemon.stop()
-      throw error
-    }
-    let (device, place) = (options.device, options.mountPoint)
-    daemon.tellManager(["READY=1", "STATUS=\(device) is mounted at \(place)"])
-    try Thread.detached(named: "famfs-signals") {
-      while true {
-        guard signals.wait() != SIGUSR1 else { continue }
-        daemon.log.notice("asked to stop: unmounting \(place)")
-        daemon.tellManager(["STOPPING=1", "STATUS=unmounting \(place), once its files are closed"])
-        daemon.stop()
-      }
-    }
-    daemon.waitForEnd()
+    try serve(named: "famfs", ready: ready) { try Daemon(options) }
   }
 
   /// Tells the service manager, if this process is a service: one that `famfs mount` started is not.
@@ -255,6 +221,18 @@ public final class Daemon: Sendable {
     }
     for device in report.devices { if let trouble = device.trouble { line += "\nwarning: \(trouble)" } }
     return line
+  }
+}
+
+extension Daemon: MountDaemon {
+  package func tell(_ news: MountNews) {
+    let place = options.mountPoint
+    switch news {
+    case .isMounted: tellManager(["READY=1", "STATUS=\(options.device) is mounted at \(place)"])
+    case .isAskedToStop:
+      log.notice("asked to stop: unmounting \(place)")
+      tellManager(["STOPPING=1", "STATUS=unmounting \(place), once its files are closed"])
+    }
   }
 }
 

@@ -39,8 +39,7 @@ public final class KfsDaemon: Sendable {
   private let options: KfsOptions
   private let log: DaemonLog
   private let volume: Volume
-  private let mount = Mutex<Mount?>(nil)
-  private let hasEnded = Monitor(false)
+  private let mount: DaemonMount
 
   /// Opens the image, which no other program can use from then on; nothing is mounted yet.
   /// - Throws: a sentence.
@@ -48,6 +47,7 @@ public final class KfsDaemon: Sendable {
     self.options = options
     try MountPoint.prepare(options.mountPoint, type: KfsDaemon.type) { _ in .answers }
     log = DaemonLog(of: "kfs", isForeground: options.isForeground, name: options.device)
+    mount = DaemonMount(at: options.mountPoint, log)
     if !options.skipsRecovery { try KfsDaemon.recover(options, log) }
     let device = try FileDevice(opening: options.device, isWritable: false, offset: options.offset)
     var volumeOptions = Volume.Options()
@@ -85,11 +85,7 @@ public final class KfsDaemon: Sendable {
     mountOptions.isReadOnly = true
     mountOptions.allowsPrograms = options.allowsPrograms
     if let allows = options.allowsOthers { mountOptions.allowOther = allows }
-    let transport = try Mounting.mount(on: options.mountPoint, mountOptions)
-    guard let mount = Mount.top(at: options.mountPoint) else {
-      throw SentenceError("\(options.mountPoint) was unmounted at once; is something else unmounting it?")
-    }
-    self.mount.withLock { $0 = mount }
+    let transport = try mount.begin(mountOptions).transport
     do {
       try serve(transport)
       try MountPoint.checkAnswers(options.mountPoint)
@@ -101,14 +97,11 @@ public final class KfsDaemon: Sendable {
   }
 
   private func serve(_ transport: DevFuse) throws {
-    let (log, hasEnded, damage) = (log, hasEnded, DamageLog(log))
+    let damage = DamageLog(log)
     let session = Session(KfsFileSystem(of: volume) { damage.note($0) }, over: transport)
     // They wait for the device, so there are more than processors.
     let threads = max(4, 2 * processorCount())
-    try Thread.detached(named: "kfs-session") {
-      do { _ = try session.run(threads: threads) } catch { log.error("the session ended: \(error)") }
-      hasEnded.change { $0 = true }
-    }
+    try mount.serve(inThread: "kfs-session") { _ = try session.run(threads: threads) }
   }
 
   private var summary: String {
@@ -123,17 +116,12 @@ public final class KfsDaemon: Sendable {
     return line
   }
 
-  /// Unmounts, once the last file is closed, unless that has happened: then the place may be another's by now. Does not wait.
-  public func stop() {
-    guard let mount = mount.withLock({ $0 }), Mount.top(at: mount.mountPoint)?.device ?? (0, 0) == mount.device else {
-      return
-    }
-    do { try Mounting.unmount(mount.mountPoint, lazily: true) } catch { log.error("\(error)") }
-  }
+  /// Unmounts, once the last file is closed, unless that has happened. Does not wait.
+  public func stop() { mount.unmount() }
 
   /// Waits until it is unmounted, here or by umount(8). Call it once, after `start`.
   public func waitForEnd() {
-    hasEnded.wait { $0 ? () : nil }
+    mount.waitForEnd()
     // Cut off rather than unmounted, the mount point would answer errors for ever.
     stop()
   }
@@ -143,24 +131,13 @@ public final class KfsDaemon: Sendable {
   ///   the mount any more, it is unmounted.
   /// - Throws: a sentence, when nothing was mounted.
   public static func run(_ options: KfsOptions, ready: (String) throws -> Void) throws {
-    let signals = StopSignals()
-    signal(SIGPIPE, SIG_IGN)
-    let daemon = try KfsDaemon(options)
-    let line = try daemon.start()
-    do {
-      try ready(line)
-    } catch {
-      daemon.stop()
-      throw error
-    }
-    try Thread.detached(named: "kfs-signals") {
-      while true {
-        guard signals.wait() != SIGUSR1 else { continue }
-        daemon.log.notice("asked to stop: unmounting \(options.mountPoint)")
-        daemon.stop()
-      }
-    }
-    daemon.waitForEnd()
+    try serve(named: "kfs", ready: ready) { try KfsDaemon(options) }
+  }
+}
+
+extension KfsDaemon: MountDaemon {
+  package func tell(_ news: MountNews) {
+    if news == .isAskedToStop { log.notice("asked to stop: unmounting \(options.mountPoint)") }
   }
 }
 
