@@ -1,5 +1,6 @@
 import CommandKit
 import Famfs
+import FamfsControl
 import Platform
 
 /// How new files are to be striped: what the command line says, and where it says nothing, the mount's
@@ -64,6 +65,7 @@ struct StripingChoice: Sendable {
     do throws(Errno) { bytes = try readSmallFile(path) } catch {
       // Who may not enter .meta has no defaults.
       if error == .noEntry || error == .accessDenied { return nil }
+      if case .gone = NoDaemon(error, nil) { throw NoDaemon.gone.sentence(of: whole.mountPoint) }
       throw FamfsError.other(
         "\(path) cannot be read: \(error); give --nstrips, --nbuckets and --chunksize, or remove it")
     }
