@@ -24,8 +24,8 @@ public protocol BlockDevice: AnyObject, Sendable {
   /// does not help.
   func flush() throws(BlockDeviceError)
 
-  /// Gives the space of a range back; what is read there afterwards is zeros or what was there before. It is no error when
-  /// the device cannot do that.
+  /// Gives the space of a range back. Reads of it return zeros or the old bytes afterwards. A device that cannot do that
+  /// does nothing, which is not an error.
   func discard(at offset: UInt64, count: UInt64) throws(BlockDeviceError)
 
   /// Has a range read as zeros afterwards, when that can be done without writing it.

@@ -1,7 +1,7 @@
 import Platform
 import Synchronization
 
-/// Blocks of metadata in memory, and nowhere else: at most so many bytes of them that nothing pins. Data is not in it.
+/// Blocks of metadata in memory, and nowhere else. The bytes of those that nothing pins have a bound. Data is not in it.
 ///
 /// Blocks are spread over shards, each with a lock of its own, which is held for a look at its table and never while the
 /// device is waited for: a block that is being read is in the table already, pinned by its reader, and whoever else wants

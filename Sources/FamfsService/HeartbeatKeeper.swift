@@ -139,7 +139,7 @@ final class HeartbeatKeeper: Sendable {
     return try volume.counts(mount: state.heartbeat.mount, in: slot)
   }
 
-  /// Begins anew when this mount was given up, for it was not heard of for too long, or when its heartbeat cannot be read.
+  /// Begins anew when this mount was given up, because it was not heard of for too long, or when its heartbeat cannot be read.
   private func stay(_ state: inout State) throws(Errno) {
     let counts = try? counts(state)
     if counts == true { return }

@@ -89,7 +89,7 @@ import Testing
     #expect(reader.isReadOnly && second.isReadOnly)
   }
 
-  @Test("what is no file or device is refused in words")
+  @Test("what is neither a file nor a device is refused in words")
   func wrongKind() throws {
     #expect(throws: BlockDeviceError.wrongKind("/dev/null")) {
       _ = try FileDevice(opening: "/dev/null", isWritable: false)

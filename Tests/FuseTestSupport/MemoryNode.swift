@@ -66,7 +66,7 @@ final class MemoryNode: @unchecked Sendable {
 
   func clearCapabilities() { xattrs.removeAll { $0.name == Array("security.capability".utf8) } }
 
-  /// - Throws: EPERM for what nobody may change.
+  /// - Throws: EPERM for what cannot be changed.
   func checkMutable(_ others: FileFlags = []) throws(Errno) {
     if !flags.isDisjoint(with: others.union(.immutable)) { throw .notPermitted }
   }

@@ -33,7 +33,7 @@ struct ChkreadTests {
     }
   }
 
-  @Test("chkread tells what is no superblock, no log, or a log with a bad entry")
+  @Test("chkread tells what is not a superblock, not a log, or a log with a bad entry")
   func badMetadata() throws {
     try withVolume { volume in
       try volume.add("file", count: 5)

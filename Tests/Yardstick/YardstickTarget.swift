@@ -71,8 +71,8 @@ public enum YardstickFeature: String, CaseIterable, Sendable {
   case setIDPrograms
   /// Set-user-ID bits are kept: every Linux file system does, some network ones do not.
   case setID
-  /// The bits go as in the kernel's own file systems also where nobody asks the file system to clear them: when chown
-  /// changes nobody, and set-group-ID without execution when another user writes.
+  /// The bits go as in the kernel's own file systems also where the kernel does not ask the file system to clear them: when chown
+  /// changes neither owner nor group, and set-group-ID without execution when another user writes.
   case strictSetID
   /// access(2) says that an immutable file cannot be written.
   case flagsInAccess

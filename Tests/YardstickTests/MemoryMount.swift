@@ -62,7 +62,7 @@ extension YardstickTarget {
         .accessTimes,
         // `Mounting` mounts with nosuid and nodev.
         .devices, .setIDPrograms,
-        // The kernel does not say that a chown changes nobody, nor check flags in access(2).
+        // The kernel does not tell of a chown that changes neither owner nor group, nor check flags in access(2).
         .strictSetID, .flagsInAccess,
       ])
     // The server is not told which owners of locks are descriptions; where the kernel keeps the locks, it knows.

@@ -50,7 +50,7 @@ private struct Batch {
   }
 }
 
-// Directories are listed in the order of their names' hashes where they have an htree or may get one, for that stays the
+// Directories are listed in the order of their names' hashes where they have an htree or may get one, because that stays the
 // same when a leaf is split; others in the order of their bytes, where entries never move.
 //
 // A position has 63 bits: 31 of the hash's major word, 16 of its minor word, and an ordinal for names that are equal in

@@ -13,7 +13,7 @@ import Platform
   return withUnsafeBytes(of: &number) { weft_crc32c(seed, $0.baseAddress, $0.count) }
 }
 
-/// CRC-32C of so many zero bytes: fields that are left out of a structure's checksum count as zeros.
+/// CRC-32C of `count` zero bytes: fields that are left out of a structure's checksum count as zeros.
 @inlinable public func crc32c(_ seed: UInt32, zeros count: Int) -> UInt32 {
   var seed = seed
   for _ in 0..<count { seed = crc32c(seed, UInt8(0)) }

@@ -1,6 +1,6 @@
 import Platform
 
-/// A field of so many bytes, such as a label, kept as it is on media.
+/// A field of `count` bytes, such as a label, kept as it is on media.
 public struct InlineBytes<let count: Int>: Equatable, Sendable {
   /// The bytes.
   public var storage = InlineArray<count, UInt8>(repeating: 0)

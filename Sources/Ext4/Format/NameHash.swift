@@ -14,7 +14,7 @@ public enum HashVersion: UInt8, Sendable {
 public struct NameHasher: Sendable {
   /// The hash.
   public var version: HashVersion
-  /// Whether chars are signed: `Superblock.flags` says so, for it once depended on the CPU.
+  /// Whether chars are signed: `Superblock.flags` says so, because it once depended on the CPU.
   public var isSigned: Bool
   /// The seed; where it is zero, MD4's own stands in.
   public var seed: (UInt32, UInt32, UInt32, UInt32)

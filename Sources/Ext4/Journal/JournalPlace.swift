@@ -1,7 +1,7 @@
 import Blocks
 import Platform
 
-/// Where the journal is: its inode's blocks, mapped once, for the inode may be rewritten by what is replayed.
+/// Where the journal is: its inode's blocks, mapped once, because replaying may rewrite the inode.
 struct JournalPlace {
   let device: any BlockDevice
   let blockSize: Int

@@ -130,7 +130,7 @@ struct MakeLayout {
     return found
   }
 
-  /// The root directory has one block. lost+found has so many that a check after a crash need not allocate any.
+  /// The root directory has one block. lost+found has enough that a check after a crash allocates none.
   private mutating func placeDirectories() throws(SentenceError) {
     rootBlock = try take(1, from: geometry.firstDataBlock)
     let count = min(12, max(2, 16384 / geometry.blockSize))

@@ -77,7 +77,7 @@ struct MakeSizes {
       let last = geometry.groupCount - 1
       let overhead = UInt64(2 + geometry.inodeTableBlocks + geometry.baseBlocks(of: last))
       guard overhead <= perGroup else {
-        throw SentenceError("the groups have no room for so many inodes; ask for fewer with -N or -i")
+        throw SentenceError("the groups have no room for this number of inodes; ask for fewer with -N or -i")
       }
       let rest = (superblock.blocksCount - first) % perGroup
       if rest == 0 || rest >= overhead + 50 { return }

@@ -7,7 +7,7 @@ public enum Mastership {
   public static func checkGone(_ peers: [Peer], _ volume: Volume) throws(FamfsError) {
     if volume.hasBadHeartbeats {
       throw .other(
-        "heartbeats on \(volume.device.path) cannot be read, so nobody knows whether the volume's master lives; unmount "
+        "heartbeats on \(volume.device.path) cannot be read, so it is unknown whether the volume's master lives; unmount "
           + "it there, and then use --force")
     }
     let master = volume.master

@@ -184,7 +184,7 @@ extension FamfsFileSystem {
   }
 }
 
-/// Calls `body` with room for the pieces that a request for so many bytes can have. A request carries at most 1 MiB, and no
+/// Calls `body` with room for the pieces that a request for `byteCount` bytes can have. A request carries at most 1 MiB, and no
 /// two of its pieces lie in the same 4 KiB.
 private func withPieces<Result>(of byteCount: Int, _ body: (UnsafeMutableBufferPointer<Extent>) -> Result) -> Result {
   // A constant of up to 1,024 bytes is on the stack. Anything else is malloc, a fifth of the work of a small read.
