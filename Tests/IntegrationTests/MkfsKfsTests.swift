@@ -130,7 +130,8 @@ struct MkfsKfsTests {
   }
 
   @Test(
-    "an image that the kernel or kfs has mounted is refused, -F or not", .enabled(if: Ext4TestSupport.Machine.canLoop))
+    "an image that the kernel or kfs has mounted is refused, -F or not",
+    .enabled(if: Machine.canMount && Ext4TestSupport.Machine.canLoop))
   func mounted() throws {
     #expect(try run(["mkfs.kfs", "-q", "--size", "8m", image]).status == 0)
     let place = folder.directory("mount")
@@ -141,6 +142,9 @@ struct MkfsKfsTests {
     }
     try expectRefused(["-F", "--size", "16m", image], "is the image behind")
     #expect(try mountedItem(image, hashing: false).size == 8 << 20)
+    try must(["umount", place])
+    #expect(try run(["kfs", "-o", "ro", image, place]).status == 0)
+    try expectRefused(["-F", image], "is in use by another process")
     try must(["umount", place])
     try expectClean(image)
   }
